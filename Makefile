@@ -1,0 +1,45 @@
+# Two commands matter: `make demo` and `make test`. Both set up what they need; nothing needs root.
+PY ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv pip install --quiet --require-hashes --no-build --python $(BIN)/python
+PLATFORM := $(BIN)/python -m governance.platform
+
+.PHONY: demo run test lint clean
+
+demo: $(VENV)/.demo  ## the whole road, live, on a platform that keeps running (DEMO_ONCE=1: check each step, stop, exit)
+	@$(PLATFORM) demo
+
+run: $(VENV)/.demo  ## the platform without the walk; Ctrl-C stops all of it
+	@$(PLATFORM) run
+
+test: $(VENV)/.dev  ## linters, types, import contract and the whole suite on real servers
+	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/lint-imports --no-cache && $(BIN)/mypy
+	@$(PLATFORM) exec -- $(BIN)/pytest $(ARGS)
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/lint-imports --no-cache && $(BIN)/mypy
+
+clean:  ## forget the environment; the data folder (.countersign) stays
+	rm -rf $(VENV)
+
+$(VENV)/bin/uv: requirements/uv.txt
+	@echo "Setting up $(VENV) …"
+	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: PY=python3.12 make demo" >&2; exit 1; }
+	@$(PY) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+$(VENV)/.demo: requirements/demo.txt $(VENV)/bin/uv
+	@$(UV) -r requirements/demo.txt
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/bin/uv
+	@$(UV) -r requirements/dev.txt
+	@touch $@ $(VENV)/.demo
+
+.PHONY: lock
+lock: $(VENV)/bin/uv  ## resolve again; one universal file for each environment, without addresses
+	@cd requirements && for set in "dev --all-extras --group dev" "demo --extra worker --extra embedded -c dev.txt" "web -c dev.txt"; do \
+	  name=$${set%% *}; flags=$${set#$$name}; \
+	  ../$(BIN)/uv pip compile ../pyproject.toml $$flags --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-build --quiet -o $$name.txt; done

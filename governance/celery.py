@@ -1,0 +1,33 @@
+"""The Celery application. PROCESS says which tasks a worker imports; beat only nudges, every finder is a query."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "governance.settings")
+
+IMPORTS = {
+    "worker": ["monitoring.tasks.nudges", "governance.tasks.nudges"],
+    "checks": ["monitoring.tasks.checks"],
+    "drift": ["monitoring.tasks.drift"],
+    "train": ["governance.tasks.train"],
+    "governor": ["governance.tasks.governor"],
+}
+
+
+def _every(seconds: float, task: str, queue: str) -> dict[str, object]:
+    """Nudge; a nudge that was not heard before the next one is forgotten."""
+    return {"task": task, "schedule": seconds, "options": {"queue": queue, "expires": max(seconds, 5)}}
+
+
+app = Celery("countersign")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.imports = IMPORTS.get(os.environ.get("PROCESS", ""), [])
+app.conf.beat_schedule = {
+    "start missing checks": _every(2, "monitoring.tasks.nudges.start_missing_checks", "default"),
+    "raise alerts": _every(5, "monitoring.tasks.nudges.raise_alerts", "default"),
+    "watch champions": _every(3, "monitoring.tasks.checks.watch_champions", "checks"),
+    "open cases": _every(3, "governance.tasks.nudges.open_cases", "default"),
+    "execute orders": _every(2, "governance.tasks.governor.execute_orders", "governor"),
+    "retrain": _every(5, "governance.tasks.train.retrain_waiting", "train"),
+}

@@ -1,0 +1,1 @@
+"""A simulated world to show Countersign with."""

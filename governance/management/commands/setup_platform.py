@@ -1,0 +1,51 @@
+"""Bring a database to the state this code expects: schema, rights, keys, roles, policies; safe to repeat."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import transaction
+from django.utils import timezone
+
+from governance import demo_people, privileges, roles
+from governance.policy_defaults import DEFAULTS
+from registry import keys, policies, proofs
+from registry.ledger import LOGS
+from registry.models import Policy
+
+
+class Command(BaseCommand):
+    """Run as the migrator, before anything else starts."""
+
+    help = __doc__
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Accept --people."""
+        parser.add_argument("--people", action="store_true", help="add one demo person per role")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Migrate, grant, make keys, collect static files, adopt default policies where a tier has none."""
+        call_command("migrate", interactive=False, verbosity=0)
+        call_command("collectstatic", interactive=False, verbosity=0)
+        now = timezone.now()
+        with transaction.atomic():
+            roles.synchronise()
+            privileges.grant()
+            for tier, rules in DEFAULTS.items():
+                if not Policy.objects.filter(tier=tier).exists():
+                    policies.adopt(tier=tier, rules=rules, by=None, now=now)
+        make_keys()
+        if options["people"]:
+            demo_people.add(now)
+        self.stdout.write("platform is set up")
+
+
+def make_keys() -> None:
+    """Make the keys of both logs and of warrants, unless they are there."""
+    for log in LOGS:
+        private = Path(settings.LOG_KEY_FILE).with_suffix(f".{log}.key")
+        keys.ensure(private, settings.LOG_VKEY_FILE.with_suffix(f".{log}.vkey"), proofs.origin(log))
+    keys.ensure(Path(settings.WARRANT_KEY_FILE), settings.WARRANT_VKEY_FILE, f"{settings.LOG_ORIGIN}/warrants")

@@ -1,0 +1,43 @@
+"""The policies a new platform starts with. They are data: adopt your own and these are history."""
+
+from typing import Any
+
+_CHECKS: dict[str, Any] = {
+    "performance": {
+        "roc_auc": {"fail_below": 0.7, "warn_below": 0.75, "minimum_n": 500},
+        "pr_auc": {"fail_below": 0.05, "minimum_n": 500},
+        "recall_at_budget": {"fail_below": 0.05, "minimum_n": 500},
+        "brier": {"fail_above": 0.25, "minimum_n": 500},
+    },
+    "bias": {
+        "flag_rate_ratio": {"fail_above": 3.0, "warn_above": 1.25, "minimum_n": 500},
+        "fpr_ratio": {"fail_above": 3.0, "warn_above": 1.25, "minimum_n": 500},
+    },
+    "consistency": {
+        "golden_difference": {"fail_above": 0, "minimum_n": 100},
+        "online_batch_difference": {"fail_above": 0, "minimum_n": 100},
+    },
+    "drift": {"drifted_share": {"fail_above": 0.5, "warn_above": 0.1, "minimum_n": 300}},
+}
+_MONITORS: dict[str, Any] = {
+    "drift": {"window": 500, "limits": {"largest_psi": {"fail_above": 0.1, "minimum_n": 300}}},
+    "performance": {"window": 500, "limits": {"roc_auc": {"fail_below": 0.65, "minimum_n": 300}}},
+}
+
+
+def _policy(signatures: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "checks": _CHECKS,
+        "monitors": _MONITORS,
+        "review_budget": 0.05,
+        "signatures": signatures,
+        "retraining": {"minimum_labels": 500},
+        "retention_days": 2555,
+    }
+
+
+DEFAULTS: dict[int, dict[str, Any]] = {
+    1: _policy([{"role": "risk-analyst", "count": 1}, {"role": "risk-lead", "count": 1}]),
+    2: _policy([{"role": "risk-analyst", "count": 2}]),
+    3: _policy([{"role": "risk-analyst", "count": 1}]),
+}

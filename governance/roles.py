@@ -1,0 +1,27 @@
+"""The separation of duties on one screen: which role may do what, and the people of a demo."""
+
+from django.contrib.auth.models import Group, Permission
+
+from registry.refusals import Unavailable
+
+READ = "registry.read"
+ROLES: dict[str, list[str]] = {
+    "data-scientist": [READ, "registry.register_version", "governance.request_approval"],
+    "risk-analyst": [READ, "governance.sign", "monitoring.answer_alert", "governance.issue_dossier"],
+    "risk-lead": [READ, "governance.sign", "monitoring.answer_alert", "governance.issue_dossier"],
+    "operator": [READ, "governance.promote", "monitoring.answer_alert"],
+    "compliance": [READ, "governance.issue_dossier"],
+    "decision-engine": ["scoring.score", "scoring.record_outcome", READ],
+    "trainer": ["registry.register_version"],
+}
+
+
+def synchronise() -> None:
+    """Make the groups and their permissions what this table says."""
+    known = {f"{p.content_type.app_label}.{p.codename}": p for p in Permission.objects.select_related("content_type")}
+    for role, names in ROLES.items():
+        missing = [name for name in names if name not in known]
+        if missing:
+            raise Unavailable(f"Role {role} names unknown permissions: {', '.join(missing)}. Run `manage.py migrate`.")
+        group, _ = Group.objects.get_or_create(name=role)
+        group.permissions.set([known[name] for name in names])

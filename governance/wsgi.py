@@ -1,0 +1,8 @@
+"""What gunicorn serves: the pages and APIs, or with PROCESS=scoring the scoring path alone."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "governance.settings")
+application = get_wsgi_application()

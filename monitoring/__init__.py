@@ -1,0 +1,1 @@
+"""MEASURES: checks on candidates, monitors on production, verdicts, alerts. May import scoring and registry."""

@@ -1,0 +1,70 @@
+"""Raise an alert, once; answer it."""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from monitoring.events import Event
+from monitoring.models import Alert, Disposition, MonitorRun
+from registry import ledger
+from registry.canonical import sha256
+from registry.models import User
+from registry.refusals import Conflict, Invalid
+from scoring.models import RefusedLoad
+
+
+def open_alerts() -> QuerySet[Alert]:
+    """Return the alerts that nobody has answered."""
+    return Alert.objects.filter(disposition=None).select_related("model", "run").order_by("-raised_at")
+
+
+def raise_for_run(run: MonitorRun, now: datetime) -> None:
+    """Raise the alert of a failed monitor run, unless one of the same model and monitor is still open."""
+    model = run.deployment.model
+    if open_alerts().filter(model=model, kind=run.monitor).exists():
+        return
+    with transaction.atomic():
+        alert = Alert.objects.create(
+            model=model, kind=run.monitor, detail="; ".join(run.reasons), run=run, raised_at=now
+        )
+        _enter(alert, now)
+
+
+def raise_for_refused_loads(now: datetime) -> int:
+    """Raise an alert for each refused load that has none; return how many."""
+    waiting = RefusedLoad.objects.filter(alert=None).select_related("deployment__model")
+    for refused in waiting:
+        with transaction.atomic():
+            alert, made = Alert.objects.get_or_create(
+                refused=refused,
+                defaults={
+                    "model": refused.deployment.model,
+                    "kind": "refused load",
+                    "detail": refused.reason,
+                    "raised_at": now,
+                },
+            )
+            if made:
+                _enter(alert, now)
+    return len(waiting)
+
+
+def _enter(alert: Alert, now: datetime) -> None:
+    facts = {"alert": str(alert.id), "kind": alert.kind, "detail": alert.detail[:1000]}
+    subject = f"model:{alert.model_id}"
+    ledger.append(Event.ALERT_RAISED, subject=subject, actor="service:monitors", at=now, facts=facts)
+
+
+@transaction.atomic
+def answer(*, alert: Alert, text: str, by: User, now: datetime) -> Disposition:
+    """Record how a person answered an alert; each is answered once, with a reason."""
+    if not text.strip():
+        raise Invalid("Say what was found and what is done about it.")
+    if Disposition.objects.filter(alert=alert).exists():
+        raise Conflict("This alert was answered already.")
+    disposition = Disposition.objects.create(alert=alert, text=text.strip(), answered_by=by, answered_at=now)
+    facts = {"alert": str(alert.id), "text": sha256(text.strip().encode())}
+    subject = f"model:{alert.model_id}"
+    ledger.append(Event.ALERT_ANSWERED, subject=subject, actor=by.actor, at=now, facts=facts)
+    return disposition

@@ -1,0 +1,97 @@
+"""What the checks of a candidate measure on: its reloaded model, its data sets, the champion beside it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from monitoring import frames
+from registry import artifacts, datasets
+from registry.models import Dataset, ModelVersion
+from registry.refusals import Invalid
+from registry.schema import Schema
+from scoring import deployments, runtimes
+
+
+@dataclass
+class Candidate:
+    """A version under examination; each part is loaded when first asked for, once."""
+
+    version: ModelVersion
+
+    @cached_property
+    def schema(self) -> Schema:
+        """The input schema."""
+        return Schema.load(self.version.schema)
+
+    @cached_property
+    def runtime(self) -> runtimes.Runtime:
+        """The model, loaded anew from its verified bytes by the code that serves."""
+        files = artifacts.files(self.version.artifact)
+        return runtimes.load(
+            self.version.flavour, files, self.version.lineage["model_file"], len(self.schema.columns)
+        )
+
+    @cached_property
+    def holdout(self) -> pd.DataFrame:
+        """The labelled rows that the model has not seen."""
+        return _frame(self.version, self.version.holdout, "holdout")
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Labels of the holdout, shape (n,)."""
+        return _only(self.version.holdout, "label", self.holdout).to_numpy(np.int64)
+
+    @cached_property
+    def vectors(self) -> np.ndarray:
+        """Encoded holdout, shape (n, n_features)."""
+        return frames.encode(self.holdout, self.schema)
+
+    @cached_property
+    def scores(self) -> np.ndarray:
+        """Scores of the holdout, shape (n,)."""
+        return self.runtime.score(self.vectors)
+
+    @cached_property
+    def groups(self) -> dict[str, np.ndarray]:
+        """Protected attributes of the holdout."""
+        holdout = self.version.holdout
+        return frames.groups(self.holdout, holdout.named("protected")) if holdout else {}
+
+    @property
+    def reference(self) -> pd.DataFrame:
+        """The rows that production and holdout are compared with."""
+        return _frame(self.version, self.version.reference, "reference")
+
+    def golden(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Scores of the golden rows as recorded by the author and as the reloaded model gives them."""
+        if self.version.golden is None:
+            return None
+        rows = _frame(self.version, self.version.golden, "golden")
+        recorded = _only(self.version.golden, "score", rows).to_numpy(np.float64)
+        return recorded, self.runtime.score(frames.encode(rows, self.schema))
+
+    def champion_scores(self) -> np.ndarray | None:
+        """Scores of the holdout by the champion, where there is another one that takes these rows."""
+        deployment = deployments.current(self.version.model)
+        if deployment is None or deployment.package.version_id == self.version.pk:
+            return None
+        champion = Candidate(deployment.package.version)
+        if not set(champion.schema.names) <= set(self.holdout):
+            return None
+        return champion.runtime.score(frames.encode(self.holdout, champion.schema))
+
+
+def _frame(version: ModelVersion, dataset: Dataset | None, role: str) -> pd.DataFrame:
+    if dataset is None:
+        raise Invalid(f"{version} was registered without a {role} data set (tag countersign.{role}).")
+    frame: pd.DataFrame = datasets.read(dataset).to_pandas()
+    return frame
+
+
+def _only(dataset: Dataset | None, role: str, frame: pd.DataFrame) -> pd.Series:
+    names = dataset.named(role) if dataset else []
+    if len(names) != 1:
+        raise Invalid(f"Exactly one column of this data set must have the role {role}; {len(names)} have.")
+    return frame[names[0]]

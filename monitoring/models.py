@@ -1,0 +1,86 @@
+"""What was measured and how it was judged: runs and results of checks, runs of monitors, alerts."""
+
+from django.db import models
+
+from registry.ids import uuid7
+from registry.models import ModelVersion, Policy, RegisteredModel, User
+from scoring.models import Deployment, RefusedLoad
+
+
+class CheckRun(models.Model):
+    """A check that a version owes under a policy. `leased_until` is the one column that moves: who is at it, until when.
+
+    It is advanced by an update guarded with its old value; the run is done when its result exists.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="check_runs")
+    check_name = models.CharField(max_length=40)
+    policy = models.ForeignKey(Policy, on_delete=models.PROTECT, related_name="+")
+    opened_at = models.DateTimeField()
+    leased_until = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["version", "check_name", "policy"], name="one_run_per_check_and_policy")
+        ]
+
+
+class CheckResult(models.Model):
+    """What a check measured and how its policy judges that."""
+
+    run = models.OneToOneField(CheckRun, primary_key=True, on_delete=models.PROTECT, related_name="result")
+    verdict = models.CharField(max_length=12)
+    reasons = models.JSONField()
+    measurements = models.JSONField()
+    evidence = models.JSONField()
+    digest = models.CharField(max_length=64)
+    performed_at = models.DateTimeField()
+    seconds = models.FloatField()
+
+
+class MonitorRun(models.Model):
+    """What a monitor measured over a window of a deployment's decisions, and how its policy judges that."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="monitor_runs")
+    monitor = models.CharField(max_length=40)
+    window_start = models.DateTimeField()
+    window_end = models.DateTimeField()
+    decisions = models.PositiveIntegerField()
+    verdict = models.CharField(max_length=12)
+    reasons = models.JSONField()
+    measurements = models.JSONField()
+    evidence = models.JSONField()
+    performed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["deployment", "monitor", "window_end"], name="one_run_per_monitor_and_window"
+            )
+        ]
+
+
+class Alert(models.Model):
+    """A limit was crossed, or a server refused to load what it was told to serve."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="alerts")
+    kind = models.CharField(max_length=40)
+    detail = models.TextField()
+    run = models.OneToOneField(MonitorRun, null=True, on_delete=models.PROTECT, related_name="alert")
+    refused = models.OneToOneField(RefusedLoad, null=True, on_delete=models.PROTECT, related_name="alert")
+    raised_at = models.DateTimeField()
+
+    class Meta:
+        permissions = [("answer_alert", "Answer alerts")]
+
+
+class Disposition(models.Model):
+    """How a person answered an alert."""
+
+    alert = models.OneToOneField(Alert, primary_key=True, on_delete=models.PROTECT, related_name="disposition")
+    text = models.TextField()
+    answered_by = models.ForeignKey(User, on_delete=models.PROTECT)
+    answered_at = models.DateTimeField()

@@ -1,0 +1,1 @@
+"""HOLDS: people, models, versions, data sets, policies, packages, artifacts, the ledger. Imports no other app."""

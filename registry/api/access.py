@@ -1,0 +1,85 @@
+"""Who may call an endpoint: bearer tokens for programs, the session for browsers, and one default-deny rule."""
+
+import time
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+from rest_framework import authentication, exceptions, permissions
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from registry import people
+from registry.models import ServiceToken, User
+
+_REMEMBERED = 2.0  # seconds a token is taken as good before the database is asked again
+_recent: dict[str, tuple[float, ServiceToken]] = {}
+
+
+class TokenAuthentication(authentication.BaseAuthentication):
+    """`Authorization: Bearer csn_…`, the form that MLFLOW_TRACKING_TOKEN sends too."""
+
+    def authenticate(self, request: Request) -> tuple[User, ServiceToken] | None:
+        """Return the token and its owner; None when the request carries no bearer token."""
+        scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        token = _look_up(secret.strip())
+        reason = people.reason_against(token, timezone.now()) if token else "This token was never issued here."
+        if token is None or reason:
+            raise exceptions.AuthenticationFailed(reason)
+        return token.owner, token
+
+    def authenticate_header(self, request: Request) -> str:
+        """Make a missing or bad token answer 401 with this challenge."""
+        return 'Bearer realm="countersign"'
+
+
+def _look_up(secret: str) -> ServiceToken | None:
+    now = time.monotonic()
+    remembered = _recent.get(secret)
+    if settings.PROCESS == "scoring" and remembered and now - remembered[0] < _REMEMBERED:
+        return remembered[1]
+    token = people.token_of(secret)
+    if token:
+        if len(_recent) > 1000:
+            _recent.clear()
+        _recent[secret] = (now, token)
+    return token
+
+
+class SessionAuthentication(authentication.SessionAuthentication):
+    """The browser's session, CSRF-protected; 401 without one."""
+
+    def authenticate_header(self, request: Request) -> str:
+        """Let the answer be 401, not 403, for somebody who has not signed in."""
+        return 'Session realm="countersign"'
+
+
+class HasPermission(permissions.BasePermission):
+    """Each view says in `needs` what it takes, as one permission or one per method; without it nobody may call it."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Ask the person's roles and, for a token, its scopes."""
+        needed = _needed(request, view)
+        if needed == "anyone":
+            return True
+        user = request.user
+        if not user or not user.is_authenticated or needed is None:
+            return False
+        self.message = f"This needs the permission {needed}, which {user.get_username()} or this token does not hold."
+        token: Any = request.auth
+        return user.has_perm(needed) and (token is None or needed in token.scopes)
+
+
+def _needed(request: Request, view: APIView) -> str | None:
+    needs: Any = getattr(view, "needs", None)
+    return needs.get(request.method) if isinstance(needs, dict) else needs
+
+
+def actor_of(request: Request) -> User:
+    """Return the signed-in person, or the owner of the token."""
+    user = request.user
+    if not isinstance(user, User):
+        raise exceptions.NotAuthenticated
+    return user

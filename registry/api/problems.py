@@ -1,0 +1,72 @@
+"""RFC 9457 problem details: one table from refusals to HTTP, one function that answers every API error."""
+
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig
+from django.http import Http404, JsonResponse
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from registry import refusals
+
+TABLE: dict[type[refusals.Refusal], tuple[int, str]] = {
+    refusals.Invalid: (422, "What was sent does not fit"),
+    refusals.Unknown: (404, "Not found"),
+    refusals.NotAllowed: (403, "Not allowed"),
+    refusals.Conflict: (409, "It contradicts the record"),
+    refusals.TooLarge: (413, "Too large"),
+    refusals.Unavailable: (503, "Not available now"),
+    refusals.Mismatch: (503, "Bytes do not match their record"),
+}
+TYPE = "https://countersign.example/problems/"
+MEDIA_TYPE = "application/problem+json"
+
+
+def status_of(refusal: refusals.Refusal) -> tuple[int, str]:
+    """Return the HTTP status and title of a refusal."""
+    return next((TABLE[kind] for kind in type(refusal).__mro__ if kind in TABLE), (400, "Refused"))
+
+
+def problem(status: int, title: str, detail: str, reasons: list[dict[str, str]], kind: str) -> dict[str, Any]:
+    """Return the members of RFC 9457 section 3.1; `reasons` is an extension listing each single reason."""
+    body: dict[str, Any] = {"type": TYPE + kind, "title": title, "status": status, "detail": detail}
+    return {**body, "reasons": reasons} if reasons else body
+
+
+def of_refusal(refusal: refusals.Refusal) -> dict[str, Any]:
+    """Return the problem of a refusal."""
+    status, title = status_of(refusal)
+    return problem(status, title, refusal.detail, refusal.reasons, type(refusal).__name__.lower())
+
+
+def page(refusal: refusals.Refusal) -> JsonResponse:
+    """Answer a refusal outside DRF."""
+    body = of_refusal(refusal)
+    return JsonResponse(body, status=body["status"], content_type=MEDIA_TYPE)
+
+
+def not_found(request: Any, exception: Exception | None = None) -> JsonResponse:
+    """Answer an address that is not there, where no page would be shown."""
+    detail = f"Nothing is served at {request.path}. See /api/v1/ for what is."
+    return JsonResponse(problem(404, "Not found", detail, [], "unknown"), status=404, content_type=MEDIA_TYPE)
+
+
+def answer(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Turn an anticipated error into a problem; anything else is a bug and is left to the server."""
+    headers = {}
+    if isinstance(error, RequestDataTooBig):
+        error = refusals.TooLarge("The body is larger than is accepted here. Send less, or upload it as a data set.")
+    if isinstance(error, refusals.Refusal):
+        body = of_refusal(error)
+        if body["status"] == 503:
+            headers["Retry-After"] = "1"
+    elif isinstance(error, Http404):
+        body = problem(404, "Not found", str(error) or "There is nothing here.", [], "unknown")
+    elif isinstance(error, exceptions.APIException):
+        kind = type(error).__name__.lower()
+        body = problem(error.status_code, str(error.default_detail).rstrip("."), str(error.detail), [], kind)
+        if getattr(error, "auth_header", None):
+            headers["WWW-Authenticate"] = error.auth_header  # type: ignore[attr-defined]
+    else:
+        return None
+    return Response(body, status=body["status"], content_type=MEDIA_TYPE, headers=headers)

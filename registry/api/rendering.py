@@ -1,0 +1,37 @@
+"""JSON bodies in and out, by orjson."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+
+from registry.refusals import Invalid
+
+
+class Json(BaseRenderer):
+    """application/json, without a browsable page around it."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
+    ) -> bytes:
+        """Return the bytes of the answer; no body at all for None."""
+        return b"" if data is None else orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+class JsonParser(BaseParser):
+    """application/json; NaN and infinity are not JSON."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        """Return the parsed body."""
+        try:
+            return orjson.loads(stream.read())
+        except orjson.JSONDecodeError as error:
+            raise Invalid(f"The body is not JSON: {error}. NaN and Infinity are not JSON; send null instead.") from error

@@ -1,0 +1,26 @@
+"""One byte form for any value whose digest others recompute (RFC 8785), and its SHA-256."""
+
+import hashlib
+from typing import Any
+
+import rfc8785
+
+from registry.refusals import Invalid
+
+
+def dump(value: Any) -> bytes:
+    """Return the RFC 8785 (JSON Canonicalization Scheme) bytes of a JSON value."""
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+        raise Invalid(f"This value has no canonical JSON form: {error}. Use finite numbers and plain text.") from error
+
+
+def digest(value: Any) -> str:
+    """Return the hexadecimal SHA-256 of the value's canonical bytes."""
+    return sha256(dump(value))
+
+
+def sha256(data: bytes) -> str:
+    """Return the hexadecimal SHA-256 of bytes."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,35 @@
+"""Signing keys as files: made once, private half readable by its owner alone, public half for everybody."""
+
+import os
+import secrets
+from pathlib import Path
+
+from registry.notes import Signer, Verifier
+from registry.refusals import Unavailable
+
+
+def ensure(private: Path, public: Path, name: str) -> Verifier:
+    """Make the key pair of this name unless it is there; return its public half."""
+    if not private.exists():
+        private.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"{Signer(name, secrets.token_bytes(32))}\n")
+    verifier = Signer.parse(private.read_text()).verifier
+    public.write_text(f"{verifier}\n")
+    return verifier
+
+
+def verifier(path: Path) -> Verifier:
+    """Read a public key."""
+    try:
+        return Verifier.parse(path.read_text().strip())
+    except OSError as error:
+        raise Unavailable(f"The public key {path.name} cannot be read. Run `manage.py setup_platform`.") from error
+
+
+def signer(path: str) -> Signer:
+    """Read the private key that this process was given."""
+    if not path:
+        raise Unavailable("This process was given no signing key: only the sequencer and the governor sign.")
+    return Signer.parse(Path(path).read_text())

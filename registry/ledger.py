@@ -1,0 +1,77 @@
+"""Append an entry in the caller's transaction; find entries about a subject.
+
+Two logs share this code: `governance` holds every event about people, models and approvals, `decisions` one entry
+per answer. Writers share no lock: the entry gets its index later, from the one sequencer (`registry.sequencing`).
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import orjson
+from django.db import connection
+from django.db.models import QuerySet
+
+from registry.ids import uuid7
+from registry.models import LedgerEntry
+from registry.refusals import Invalid
+
+GOVERNANCE, DECISIONS = "governance", "decisions"
+LOGS = (GOVERNANCE, DECISIONS)
+LARGEST_ENTRY = 4096
+
+
+class Event(StrEnum):
+    """What the registry enters."""
+
+    PERSON_ADDED = "person.added"
+    TOKEN_ISSUED = "token.issued"  # noqa: S105 - the name of an event
+    TOKEN_REVOKED = "token.revoked"  # noqa: S105
+    MODEL_REGISTERED = "model.registered"
+    MODEL_TAGGED = "model.tagged"
+    MODEL_ALIASED = "model.aliased"
+    VERSION_REGISTERED = "version.registered"
+    DATASET_REGISTERED = "dataset.registered"
+    POLICY_ADOPTED = "policy.adopted"
+    PACKAGE_ASSEMBLED = "package.assembled"
+
+
+def append(
+    event: StrEnum, *, subject: str, actor: str, at: datetime, facts: dict[str, Any], log: str = GOVERNANCE
+) -> LedgerEntry:
+    """Enter an event about a subject (`kind:id`) by an actor (`user:id` or `service:name`) in this transaction.
+
+    `facts` are a JSON object without personal data; long records are entered by their digest. Raises RuntimeError
+    outside a transaction, because an entry must not outlive the change it tells of, and Invalid above 4 KiB.
+    """
+    if not connection.in_atomic_block:
+        raise RuntimeError("ledger.append() must run inside the transaction of the change it records.")
+    entry = LedgerEntry(uuid=uuid7(), log=log, event=event, subject=subject, actor=actor, at=at)
+    entry.bytes = orjson.dumps(
+        {
+            "v": 1,
+            "id": str(entry.uuid),
+            "at": at.isoformat(),
+            "event": str(event),
+            "subject": subject,
+            "actor": actor,
+            "facts": facts,
+        },
+        option=orjson.OPT_SORT_KEYS,
+    )
+    if len(entry.bytes) > LARGEST_ENTRY:
+        raise Invalid(f"This {event} is too long to be entered ({len(entry.bytes)} bytes of 4,096). Shorten its texts.")
+    entry.save(force_insert=True)
+    return entry
+
+
+def facts_of(entry: LedgerEntry) -> dict[str, Any]:
+    """Return what an entry says."""
+    facts: dict[str, Any] = orjson.loads(bytes(entry.bytes))["facts"]
+    return facts
+
+
+def about(subjects: Iterable[str]) -> QuerySet[LedgerEntry]:
+    """Return the entries about these subjects, oldest first, each with its place in the log if it has one."""
+    return LedgerEntry.objects.filter(subject__in=list(subjects)).select_related("leaf_row").order_by("id")

@@ -1,0 +1,132 @@
+"""What is registered: models, versions, data sets, policies, packages. Rows are born complete and never change."""
+
+from django.db import models
+from django.db.models import Q
+
+from registry.ids import uuid7
+from registry.models.people import User
+
+
+class RegisteredModel(models.Model):
+    """A model: what it is for, who owns it, how much depends on it. Its risk tier is computed from the last two."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    name = models.CharField(max_length=120, unique=True)
+    description = models.TextField(blank=True)
+    purpose = models.CharField(max_length=40)
+    exposure = models.CharField(max_length=40)
+    tier = models.PositiveSmallIntegerField()
+    owner = models.ForeignKey(User, on_delete=models.PROTECT)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        permissions = [("register_version", "Register models, data sets and versions"), ("read", "Read everything")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Dataset(models.Model):
+    """A snapshot of data, as Parquet, known by its digest. `columns`: name, kind, role, nullable, categories."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    digest = models.CharField(max_length=64, unique=True)
+    name = models.CharField(max_length=120)
+    rows = models.PositiveBigIntegerField()
+    columns = models.JSONField()
+    registered_by = models.ForeignKey(User, on_delete=models.PROTECT)
+    registered_at = models.DateTimeField()
+
+    def named(self, role: str) -> list[str]:
+        """Return the names of the columns that play a role (feature, label, time, entity, protected, …)."""
+        return [column["name"] for column in self.columns if column["role"] == role]
+
+
+class ModelVersion(models.Model):
+    """One immutable set of bytes of a model, with where it came from.
+
+    `artifact`: path → {sha256, size}; `digest`: SHA-256 of the canonical manifest, the version's identity.
+    `unservable`: why this version can be registered but not served (empty: it can).
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    digest = models.CharField(max_length=64)
+    artifact = models.JSONField()
+    flavour = models.CharField(max_length=40)
+    schema = models.JSONField()
+    unservable = models.TextField(blank=True)
+    lineage = models.JSONField()
+    metrics = models.JSONField()
+    description = models.TextField(blank=True)
+    training = models.ForeignKey(Dataset, null=True, on_delete=models.PROTECT, related_name="+")
+    reference = models.ForeignKey(Dataset, null=True, on_delete=models.PROTECT, related_name="+")
+    holdout = models.ForeignKey(Dataset, null=True, on_delete=models.PROTECT, related_name="+")
+    golden = models.ForeignKey(Dataset, null=True, on_delete=models.PROTECT, related_name="+")
+    registered_by = models.ForeignKey(User, on_delete=models.PROTECT)
+    registered_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["model", "number"], name="one_version_per_number")]
+
+    def __str__(self) -> str:
+        return f"{self.model.name} v{self.number}"
+
+
+class Tag(models.Model):
+    """A tag set on a model or a version; the newest row of a key is its value, the others its history."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="tags")
+    version = models.ForeignKey(ModelVersion, null=True, on_delete=models.PROTECT, related_name="tags")
+    key = models.CharField(max_length=250)
+    value = models.TextField(null=True)
+    set_by = models.ForeignKey(User, on_delete=models.PROTECT)
+    set_at = models.DateTimeField()
+
+
+class Alias(models.Model):
+    """A free alias of a model; the newest row of a name says what it points to, null: to nothing any more."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="aliases")
+    name = models.CharField(max_length=250)
+    version = models.ForeignKey(ModelVersion, null=True, on_delete=models.PROTECT, related_name="aliases")
+    set_by = models.ForeignKey(User, on_delete=models.PROTECT)
+    set_at = models.DateTimeField()
+
+
+class Policy(models.Model):
+    """The rules for a risk tier: required checks and limits, who must sign, monitors. The newest is in force."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    tier = models.PositiveSmallIntegerField()
+    number = models.PositiveIntegerField()
+    rules = models.JSONField()
+    digest = models.CharField(max_length=64, unique=True)
+    adopted_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT)
+    adopted_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tier", "number"], name="one_policy_per_tier_and_number")]
+
+    def __str__(self) -> str:
+        return f"tier {self.tier} policy {self.number}"
+
+
+class Package(models.Model):
+    """What is approved as one unit: version, decision bands, reason map, fallback, and the policy it is judged by."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="packages")
+    policy = models.ForeignKey(Policy, on_delete=models.PROTECT, related_name="+")
+    bands = models.JSONField()
+    reasons = models.JSONField()
+    fallback = models.JSONField()
+    digest = models.CharField(max_length=64, unique=True)
+    assembled_by = models.ForeignKey(User, on_delete=models.PROTECT)
+    assembled_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=~Q(digest=""), name="package_has_a_digest")]

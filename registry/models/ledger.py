@@ -1,0 +1,78 @@
+"""The rows behind the append-only log: entries, their places in the tree, tiles, tree heads, checkpoints."""
+
+from django.db import models
+
+from registry.ids import uuid7
+
+
+class LedgerEntry(models.Model):
+    """One entry: `bytes` are hashed as they are and never rebuilt. Inserted unsequenced, in the caller's transaction.
+
+    What only the database knows is in the migration: `xid`, the inserting transaction; `leaf`, the hash computed
+    by the database itself; `inserted_at`; and that an entry has at most 4 KiB. `event`, `subject` and `actor` repeat what `bytes` say, for searching;
+    `verify_ledger` compares them.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    uuid = models.UUIDField(default=uuid7, unique=True)
+    log = models.CharField(max_length=20)
+    event = models.CharField(max_length=60)
+    subject = models.CharField(max_length=100)
+    actor = models.CharField(max_length=100)
+    at = models.DateTimeField()
+    bytes = models.BinaryField()
+
+    class Meta:
+        indexes = [models.Index(fields=["subject"], name="entry_subject")]
+
+
+class Leaf(models.Model):
+    """The place of an entry in its log."""
+
+    id = models.BigAutoField(primary_key=True)
+    log = models.CharField(max_length=20)
+    index = models.BigIntegerField()
+    entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="leaf_row")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["log", "index"], name="one_entry_per_index")]
+
+
+class Tile(models.Model):
+    """A complete tile: 256 hashes of one level and the root over them (a hash of the next level)."""
+
+    id = models.BigAutoField(primary_key=True)
+    log = models.CharField(max_length=20)
+    level = models.PositiveSmallIntegerField()
+    number = models.BigIntegerField()
+    hashes = models.BinaryField()
+    root = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["log", "level", "number"], name="one_tile_per_place")]
+
+
+class Tree(models.Model):
+    """One head of a log. A head grows from exactly one other, so that a fork cannot even be represented."""
+
+    id = models.BigAutoField(primary_key=True)
+    log = models.CharField(max_length=20)
+    size = models.BigIntegerField()
+    previous = models.BigIntegerField()
+    root = models.BinaryField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["log", "size"], name="one_head_per_size"),
+            models.UniqueConstraint(fields=["log", "previous"], name="one_successor_per_head"),
+            models.CheckConstraint(condition=models.Q(previous__lt=models.F("size")), name="heads_only_grow"),
+        ]
+
+
+class Checkpoint(models.Model):
+    """A signed head, as published."""
+
+    tree = models.OneToOneField(Tree, primary_key=True, on_delete=models.PROTECT, related_name="checkpoint")
+    note = models.TextField()
+    signed_at = models.DateTimeField()

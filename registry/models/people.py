@@ -1,0 +1,36 @@
+"""People and the tokens their programs carry. Roles are Django groups."""
+
+from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from registry.ids import uuid7
+
+
+class User(AbstractUser):
+    """Somebody who signs in. Mutable: passwords, names and group membership change; every change is entered."""
+
+    @property
+    def actor(self) -> str:
+        """The stable name the ledger knows this person by: no personal data."""
+        return f"user:{self.pk}"
+
+
+class ServiceToken(models.Model):
+    """A program's credential: only the SHA-256 of its secret is kept. Born complete; ends by expiry or revocation."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    name = models.CharField(max_length=100)
+    owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="tokens")
+    secret_digest = models.CharField(max_length=64, unique=True)
+    scopes = ArrayField(models.CharField(max_length=100))
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+
+
+class TokenRevocation(models.Model):
+    """The end of a token before its time."""
+
+    token = models.OneToOneField(ServiceToken, primary_key=True, on_delete=models.PROTECT, related_name="revocation")
+    revoked_by = models.ForeignKey(User, on_delete=models.PROTECT)
+    revoked_at = models.DateTimeField()

@@ -1,0 +1,87 @@
+"""Assemble a package: what is approved, signed, deployed and served as one unit."""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from registry import canonical, ledger, policies, versions
+from registry.ledger import Event
+from registry.models import ModelVersion, Package, User
+from registry.refusals import Conflict, Invalid
+from registry.schema import Schema
+
+
+def assemble(
+    *,
+    version: ModelVersion,
+    bands: Sequence[Mapping[str, Any]],
+    by: User,
+    now: datetime,
+    reasons: Mapping[str, Mapping[str, str]] | None = None,
+    fallback: Mapping[str, Any] | None = None,
+) -> Package:
+    """Join a version with its decision bands, reason map and fallback under the policy in force.
+
+    `bands`: [{name, from, action}, …] by rising score, the first from 0; `reasons`: feature → {code, text};
+    `fallback`: the band that is answered when no score can be given. The same contents give the same package.
+    """
+    if version.unservable:
+        raise Conflict(f"{version} cannot be served: {version.unservable}.")
+    policy = policies.in_force(version.model.tier)
+    package = Package(
+        version=version,
+        policy=policy,
+        bands=_bands(bands),
+        reasons=_reasons(reasons or {}, Schema.load(version.schema)),
+        fallback=dict(fallback or {"band": bands[-1]["name"]}),
+        assembled_by=by,
+        assembled_at=now,
+    )
+    if package.fallback.get("band") not in [band["name"] for band in package.bands]:
+        raise Invalid("The fallback must name one of the bands.")
+    package.digest = canonical.digest(record(package))
+    found = Package.objects.filter(digest=package.digest).first()
+    if found:
+        return found
+    with transaction.atomic():
+        package.save(force_insert=True)
+        facts = {"package": package.digest, "version": version.digest, "policy": policy.digest}
+        ledger.append(Event.PACKAGE_ASSEMBLED, subject=f"version:{version.id}", actor=by.actor, at=now, facts=facts)
+    return package
+
+
+def record(package: Package) -> dict[str, Any]:
+    """Return what a package's digest is computed over."""
+    return {
+        "version": versions.manifest(package.version),
+        "policy": policies.record(package.policy),
+        "bands": package.bands,
+        "reasons": package.reasons,
+        "fallback": package.fallback,
+    }
+
+
+def _bands(bands: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    try:
+        result = [
+            {"name": str(b["name"]), "from": float(b["from"]), "action": str(b.get("action", ""))} for b in bands
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise Invalid("Each band has a name, the score it starts from, and an action.") from error
+    starts = [band["from"] for band in result]
+    if not result or starts[0] != 0 or starts != sorted(set(starts)) or not all(map(math.isfinite, starts)):
+        raise Invalid("Bands rise from a score of 0, each starting above the one before.")
+    if starts[-1] > 1 or len({band["name"] for band in result}) != len(result):
+        raise Invalid("Scores are between 0 and 1, and each band has its own name.")
+    return result
+
+
+def _reasons(given: Mapping[str, Mapping[str, str]], schema: Schema) -> dict[str, dict[str, str]]:
+    strange = set(given) - set(schema.names)
+    if strange:
+        raise Invalid(f"The reason map speaks of {', '.join(sorted(strange))}, which are not features of this version.")
+    plain = {name: {"code": name.upper(), "text": name.replace("_", " ")} for name in schema.names}
+    return {name: {**plain[name], **{k: str(v) for k, v in given.get(name, {}).items()}} for name in schema.names}

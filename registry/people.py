@@ -1,0 +1,90 @@
+"""Add people, give them roles, issue and check the tokens their programs carry."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import Group
+from django.db import transaction
+
+from registry import ledger
+from registry.ledger import Event
+from registry.models import ServiceToken, TokenRevocation, User
+from registry.refusals import Invalid, NotAllowed
+
+LONGEST = timedelta(days=90)
+_PREFIX = "csn_"  # lets secret scanners recognise one of ours
+
+
+@transaction.atomic
+def add(*, username: str, name: str, password: str | None, roles: Sequence[str], by: str, now: datetime) -> User:
+    """Add a person with their roles; without a password they cannot sign in (a service account)."""
+    user = User(username=username, first_name=name, date_joined=now)
+    if password is None:
+        user.set_unusable_password()
+    else:
+        user.set_password(password)
+    user.save()
+    user.groups.set(Group.objects.filter(name__in=roles))
+    ledger.append(Event.PERSON_ADDED, subject=user.actor, actor=by, at=now, facts={"roles": sorted(roles)})
+    return user
+
+
+def roles_of(user: User) -> list[str]:
+    """Return the names of a person's roles."""
+    return sorted(user.groups.values_list("name", flat=True))
+
+
+@transaction.atomic
+def issue_token(
+    *, owner: User, name: str, scopes: Sequence[str], days: int, by: User, now: datetime
+) -> tuple[ServiceToken, str]:
+    """Issue a token that can do at most what its owner may; return it and its secret, which is shown only once."""
+    if not 0 < days <= LONGEST.days:
+        raise Invalid(f"A token lives between 1 and {LONGEST.days} days; ask for a new one before it ends.")
+    beyond = [scope for scope in scopes if not owner.has_perm(scope)]
+    if beyond or not scopes:
+        raise NotAllowed(f"{owner.username} may not do {', '.join(beyond) or 'nothing'}; choose scopes they hold.")
+    secret = _PREFIX + secrets.token_urlsafe(32)
+    token = ServiceToken.objects.create(
+        name=name,
+        owner=owner,
+        secret_digest=_digest(secret),
+        scopes=sorted(scopes),
+        created_at=now,
+        expires_at=now + timedelta(days=days),
+    )
+    facts = {"token": str(token.id), "scopes": token.scopes, "expires": token.expires_at.isoformat()}
+    ledger.append(Event.TOKEN_ISSUED, subject=owner.actor, actor=by.actor, at=now, facts=facts)
+    return token, secret
+
+
+@transaction.atomic
+def revoke_token(*, token: ServiceToken, by: User, now: datetime) -> None:
+    """End a token now; ending it twice changes nothing."""
+    _, made = TokenRevocation.objects.get_or_create(token=token, defaults={"revoked_by": by, "revoked_at": now})
+    if made:
+        facts = {"token": str(token.id)}
+        ledger.append(Event.TOKEN_REVOKED, subject=token.owner.actor, actor=by.actor, at=now, facts=facts)
+
+
+def token_of(secret: str) -> ServiceToken | None:
+    """Return the token of a secret, revoked or expired ones included; None for a secret never issued."""
+    rows = ServiceToken.objects.select_related("owner", "revocation")
+    return rows.filter(secret_digest=_digest(secret)).first()
+
+
+def reason_against(token: ServiceToken, now: datetime) -> str | None:
+    """Return why a token is not accepted any more."""
+    if token.expires_at <= now:
+        return f"This token expired at {token.expires_at:%Y-%m-%d %H:%M} UTC. Ask its owner to issue a new one."
+    if hasattr(token, "revocation"):
+        return "This token was revoked. Ask its owner to issue a new one."
+    if not token.owner.is_active:
+        return "The owner of this token is no longer active."
+    return None
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,50 @@
+"""Register the rules of a risk tier; the policy in force.
+
+Rules are one JSON object (governance.policy_defaults shows each part). They are versioned and never changed: a new limit is a new
+policy, and approvals under the old one stay bound to it.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from registry import canonical, ledger
+from registry.ledger import Event
+from registry.models import Policy, User
+from registry.refusals import Invalid, Unavailable
+
+PARTS = ("checks", "signatures", "monitors", "review_budget", "retraining", "retention_days")
+
+
+def adopt(*, tier: int, rules: dict[str, Any], by: User | None, now: datetime) -> Policy:
+    """Put these rules in force for a tier from now on; the rules already in force change nothing."""
+    unknown = set(rules) - set(PARTS)
+    if unknown or not rules.get("signatures") or not rules.get("checks"):
+        raise Invalid(f"A policy holds {', '.join(PARTS)}; at least checks and signatures, and nothing else.")
+    current = Policy.objects.filter(tier=tier).order_by("-number").first()
+    if current and current.rules == rules:
+        return current
+    number = current.number + 1 if current else 1
+    digest = canonical.digest({"tier": tier, "number": number, "rules": rules})
+    with transaction.atomic():
+        policy = Policy.objects.create(
+            tier=tier, number=number, rules=rules, digest=digest, adopted_by=by, adopted_at=now
+        )
+        actor = by.actor if by else "service:setup"
+        facts = {"policy": digest, "tier": tier, "number": number}
+        ledger.append(Event.POLICY_ADOPTED, subject=f"policy:{digest}", actor=actor, at=now, facts=facts)
+    return policy
+
+
+def in_force(tier: int) -> Policy:
+    """Return the newest policy of a tier."""
+    policy = Policy.objects.filter(tier=tier).order_by("-number").first()
+    if policy is None:
+        raise Unavailable(f"No policy is in force for tier {tier}. Adopt one first (manage.py setup_platform does).")
+    return policy
+
+
+def record(policy: Policy) -> dict[str, Any]:
+    """Return what a policy's digest is computed over."""
+    return {"tier": policy.tier, "number": policy.number, "rules": policy.rules}

@@ -1,0 +1,87 @@
+"""Proofs out of the stored tree: inclusion of an entry, consistency of two heads."""
+
+from pathlib import Path
+
+from django.conf import settings
+
+from registry import keys, merkle, notes
+from registry.models import Checkpoint, Leaf, LedgerEntry, Tile
+from registry.refusals import Unavailable, Unknown
+
+
+class StoredTree:
+    """Complete subtrees of one log, read from tiles where they are complete and from leaves at the right edge."""
+
+    def __init__(self, log: str) -> None:
+        self.log = log
+        self._rows: dict[tuple[int, int], list[bytes]] = {}
+
+    def subtree(self, level: int, index: int) -> bytes:
+        """Return the hash of the complete subtree of 2**level leaves at this position."""
+        tile_level, height = divmod(level, merkle.TILE_HEIGHT)
+        start = index << height
+        row = self.row(tile_level, start // merkle.TILE_WIDTH)
+        offset = start % merkle.TILE_WIDTH
+        return merkle.root_of(row[offset : offset + (1 << height)])
+
+    def row(self, level: int, number: int) -> list[bytes]:
+        """Return the hashes of a tile, complete or as far as it has grown."""
+        if (level, number) not in self._rows:
+            self._rows[level, number] = self._read(level, number)
+        return self._rows[level, number]
+
+    def _read(self, level: int, number: int) -> list[bytes]:
+        tile = Tile.objects.filter(log=self.log, level=level, number=number).first()
+        if tile:
+            data = bytes(tile.hashes)
+            return [data[i : i + 32] for i in range(0, len(data), 32)]
+        first = number * merkle.TILE_WIDTH
+        span = (first, first + merkle.TILE_WIDTH - 1)
+        if level == 0:
+            entries = LedgerEntry.objects.filter(leaf_row__log=self.log, leaf_row__index__range=span)
+            return [merkle.leaf_hash(bytes(data)) for data in entries.order_by("leaf_row__index").values_list("bytes", flat=True)]
+        below = Tile.objects.filter(log=self.log, level=level - 1, number__range=span).order_by("number")
+        return [bytes(root) for root in below.values_list("root", flat=True)]
+
+
+def latest_checkpoint(log: str) -> Checkpoint:
+    """Return the newest signed head of a log."""
+    found = Checkpoint.objects.filter(tree__log=log).select_related("tree").order_by("-tree__size").first()
+    if not found:
+        raise Unavailable(f"The {log} log has no checkpoint yet. The sequencer signs one within seconds.")
+    return found
+
+
+def inclusion(entry: LedgerEntry, checkpoint: Checkpoint) -> str:
+    """Return the tlog-proof file of an entry under a checkpoint; Unavailable while it has no place there yet."""
+    leaf = Leaf.objects.filter(entry=entry).first()
+    if leaf is None or leaf.index >= checkpoint.tree.size:
+        raise Unavailable("This entry has no place in the log yet. The sequencer gives it one within seconds.")
+    tree = StoredTree(entry.log)
+    proof = merkle.inclusion_proof(leaf.index, checkpoint.tree.size, tree.subtree)
+    root = bytes(checkpoint.tree.root)
+    merkle.verify_inclusion(merkle.leaf_hash(bytes(entry.bytes)), leaf.index, checkpoint.tree.size, proof, root)
+    return notes.proof_file(leaf.index, proof, checkpoint.note)
+
+
+def entry_at(log: str, index: int) -> LedgerEntry:
+    """Return the entry at a place of a log."""
+    leaf = Leaf.objects.filter(log=log, index=index).select_related("entry").first()
+    if leaf is None:
+        raise Unknown(f"The {log} log has no entry {index}.")
+    return leaf.entry
+
+
+def origin(log: str) -> str:
+    """Return the name a log signs under."""
+    return f"{settings.LOG_ORIGIN}/{log}"
+
+
+def published(log: str) -> Path:
+    """Return the file a log's newest checkpoint is published in."""
+    return settings.PUBLISHED_LOG / log / "checkpoint"
+
+
+def verifier(log: str) -> notes.Verifier:
+    """Return the public key of a log."""
+    return keys.verifier(settings.LOG_VKEY_FILE.with_suffix(f".{log}.vkey"))

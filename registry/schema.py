@@ -1,0 +1,155 @@
+"""The input schema of a version: which features, of which kind, in which order; rows in, vectors out.
+
+The same code encodes rows online, in batch, in checks and in replay. Everything is float64: categories become
+the position of their word in the schema (the code LightGBM and pandas use), booleans 0 and 1, dates days since
+1970-01-01, missing values NaN.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from registry.refusals import Invalid
+
+KINDS = ("number", "integer", "boolean", "category", "date")
+_EPOCH = date(1970, 1, 1).toordinal()
+_LARGEST_EXACT = 2**53
+_MEANINGS = {
+    "number": "a finite number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "date": "a date such as 2026-01-31",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One feature. `nullable`: a missing value is accepted and becomes NaN."""
+
+    name: str
+    kind: str
+    nullable: bool = False
+    categories: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise Invalid(f"Feature {self.name!r} has kind {self.kind!r}; choose one of {', '.join(KINDS)}.")
+        if (self.kind == "category") != bool(self.categories) or len(set(self.categories)) != len(self.categories):
+            raise Invalid(f"Feature {self.name!r}: list each category once, for features of kind category only.")
+
+    def encode(self, value: Any) -> float:
+        """Return the float64 of a value; ValueError says what would have been right."""
+        if value is None:
+            if self.nullable:
+                return math.nan
+            raise ValueError("must not be missing")
+        return _ENCODERS[self.kind](self, value)
+
+
+def _number(column: Column, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"must be {_MEANINGS[column.kind]}, not {type(value).__name__}")
+    try:
+        result = float(value)
+    except OverflowError:
+        result = math.inf
+    if not math.isfinite(result):
+        raise ValueError(f"must be {_MEANINGS[column.kind]}, not NaN or infinite")
+    return result
+
+
+def _integer(column: Column, value: Any) -> float:
+    result = _number(column, value)
+    if not result.is_integer() or abs(result) > _LARGEST_EXACT:
+        raise ValueError(f"must be {_MEANINGS['integer']} of at most 53 bits")
+    return result
+
+
+def _boolean(column: Column, value: Any) -> float:
+    if not isinstance(value, bool):
+        raise ValueError(f"must be {_MEANINGS['boolean']}, not {type(value).__name__}")
+    return float(value)
+
+
+def _category(column: Column, value: Any) -> float:
+    if not isinstance(value, str):
+        raise ValueError(f"must be a word, not {type(value).__name__}")
+    if value not in column.categories:
+        shown = ", ".join(column.categories[:8]) + (", …" if len(column.categories) > 8 else "")
+        raise ValueError(f"is not one of the {len(column.categories)} known categories ({shown})")
+    return float(column.categories.index(value))
+
+
+def _date(column: Column, value: Any) -> float:
+    try:
+        return float(date.fromisoformat(value).toordinal() - _EPOCH)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"must be {_MEANINGS['date']}") from error
+
+
+_ENCODERS = {"number": _number, "integer": _integer, "boolean": _boolean, "category": _category, "date": _date}
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The features of a version in the order the model expects them."""
+
+    columns: tuple[Column, ...]
+
+    def __post_init__(self) -> None:
+        if not self.columns or len(set(self.names)) != len(self.columns):
+            raise Invalid("A schema lists at least one feature, and each feature once.")
+
+    @property
+    def names(self) -> list[str]:
+        """Feature names in order."""
+        return [column.name for column in self.columns]
+
+    @classmethod
+    def load(cls, value: Any) -> "Schema":
+        """Read the JSON form; an Invalid names what is wrong with it."""
+        try:
+            return cls(tuple(Column(**{**item, "categories": tuple(item.get("categories", ()))}) for item in value))
+        except (TypeError, AttributeError) as error:
+            raise Invalid(f"This is not a schema (a list of name, kind, nullable, categories): {error}.") from error
+
+    def dump(self) -> list[dict[str, Any]]:
+        """Return the JSON form."""
+        return [{**asdict(column), "categories": list(column.categories)} for column in self.columns]
+
+    def vector(self, features: Mapping[str, Any]) -> np.ndarray:
+        """Encode one row as float64 of shape (n_features,); an Invalid lists every wrong feature at once."""
+        if not isinstance(features, Mapping):
+            raise Invalid("`features` must be an object of feature name to value.")
+        result = np.empty(len(self.columns))
+        reasons = []
+        for position, column in enumerate(self.columns):
+            if column.name not in features and not column.nullable:
+                reasons.append(_reason(column.name, "is missing"))
+                continue
+            try:
+                result[position] = column.encode(features.get(column.name))
+            except ValueError as error:
+                reasons.append(_reason(column.name, str(error)))
+        known = set(self.names)
+        reasons += [_reason(name, "is not a feature of this version") for name in features if name not in known]
+        if reasons:
+            noun = "feature does" if len(reasons) == 1 else "features do"
+            raise Invalid(
+                f"{len(reasons)} {noun} not fit the schema of this version. Correct them and send the request again.",
+                reasons=reasons,
+            )
+        return result
+
+    def matrix(self, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """Encode many rows as float64 of shape (n_rows, n_features)."""
+        return np.array([self.vector(row) for row in rows]).reshape(len(rows), len(self.columns))
+
+
+def _reason(name: str, detail: str) -> dict[str, str]:
+    escaped = str(name).replace("~", "~0").replace("/", "~1")
+    return {"pointer": f"#/features/{escaped}", "detail": f"{name} {detail}"}

@@ -1,0 +1,134 @@
+"""The sequencer: gives committed entries their places in a log, grows the tree, signs and publishes checkpoints.
+
+One process does this (an advisory lock makes a second one wait). Entries are taken in the order (transaction,
+id) and only below the oldest transaction still running, so that none can appear behind the cursor afterwards.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from registry import keys, merkle, notes, proofs
+from registry.ledger import LOGS
+from registry.models import Checkpoint, Leaf, Tile, Tree
+from registry.refusals import Mismatch
+
+BATCH = 8192
+_LOCK = 0x436F756E74657273  # "Counters" in ASCII: the advisory lock of the one sequencer
+
+_PENDING = """
+SELECT e.id, e.bytes, e.leaf FROM registry_ledgerentry e
+WHERE e.log = %(log)s AND e.xid < pg_snapshot_xmin(pg_current_snapshot())
+  AND (e.xid, e.id) > (%(xid)s::text::xid8, %(id)s)
+  AND NOT EXISTS (SELECT 1 FROM registry_leaf l WHERE l.entry_id = e.id)
+ORDER BY e.xid, e.id LIMIT %(limit)s
+"""
+_LAST = """
+SELECT e.xid::text, e.id FROM registry_leaf l JOIN registry_ledgerentry e ON e.id = l.entry_id
+WHERE l.log = %s ORDER BY l.index DESC LIMIT 1
+"""
+
+
+def hold_lock() -> None:
+    """Wait until this process is the one sequencer; the lock ends with the database session."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+
+
+@dataclass
+class Sequencer:
+    """The state of one log between batches: its key and the right edge of its tree."""
+
+    log: str
+    signer: notes.Signer
+    peaks: merkle.Peaks
+
+    @classmethod
+    def open(cls, log: str) -> "Sequencer":
+        """Take up a log where the database says it stands, refusing a tree that contradicts its own head."""
+        head = Tree.objects.filter(log=log).order_by("-size").first()
+        size = head.size if head else 0
+        tree = proofs.StoredTree(log)
+        peaks = merkle.Peaks(size, [tree.subtree(*place) for place in merkle.peaks_at(size)])
+        if head and peaks.root() != bytes(head.root):
+            raise Mismatch(f"The {log} log is damaged: its {size} entries do not hash to its head. Run verify_ledger.")
+        path = Path(settings.LOG_KEY_FILE).with_suffix(f".{log}.key") if settings.LOG_KEY_FILE else ""
+        return cls(log, keys.signer(str(path)), peaks)
+
+    def advance(self, now: datetime, *, sweep: bool = False) -> int:
+        """Sequence what is pending, sign the new head, publish it; return how many entries were placed.
+
+        `sweep` looks behind the cursor too, for entries an administrator's hand may have slipped in.
+        """
+        before = self.peaks.size, list(self.peaks.hashes)
+        try:
+            with transaction.atomic():
+                placed = self._place(self._pending(sweep), now)
+        except BaseException:
+            self.peaks = merkle.Peaks(*before)
+            raise
+        self._sign(now)
+        return placed
+
+    def _pending(self, sweep: bool) -> list[tuple[int, bytes, bytes]]:
+        with connection.cursor() as cursor:
+            cursor.execute(_LAST, [self.log])
+            xid, last = (None if sweep else cursor.fetchone()) or ("0", 0)
+            cursor.execute(_PENDING, {"log": self.log, "xid": xid, "id": last, "limit": BATCH})
+            return [(row[0], bytes(row[1]), bytes(row[2])) for row in cursor.fetchall()]
+
+    def _place(self, pending: list[tuple[int, bytes, bytes]], now: datetime) -> int:
+        if not pending:
+            return 0
+        first = self.peaks.size
+        hashes = []
+        for entry, data, stored in pending:
+            leaf = merkle.leaf_hash(data)
+            if leaf != stored:
+                raise Mismatch(f"Entry {entry} of the {self.log} log does not hash to what the database computed.")
+            hashes.append(leaf)
+            self.peaks.add(leaf)
+        Leaf.objects.bulk_create(
+            Leaf(log=self.log, index=first + place, entry_id=row[0]) for place, row in enumerate(pending)
+        )
+        self._fill_tiles(first, hashes)
+        Tree.objects.create(log=self.log, size=self.peaks.size, previous=first, root=self.peaks.root(), at=now)
+        return len(pending)
+
+    def _fill_tiles(self, first: int, hashes: list[bytes], level: int = 0) -> None:
+        """Store each tile that this batch completed, from the leaves upwards."""
+        width = merkle.TILE_WIDTH
+        edge = first % width
+        row = [*(proofs.StoredTree(self.log).row(level, first // width)[:edge] if edge else []), *hashes]
+        roots = []
+        for start in range(0, len(row) - width + 1, width):
+            tile = row[start : start + width]
+            number = first // width + start // width
+            roots.append(merkle.root_of(tile))
+            Tile.objects.create(log=self.log, level=level, number=number, hashes=b"".join(tile), root=roots[-1])
+        if roots:
+            self._fill_tiles(first // width, roots, level + 1)
+
+    def _sign(self, now: datetime) -> None:
+        """Sign and publish the newest head unless that is done; nothing older is ever signed again."""
+        head = Tree.objects.filter(log=self.log).order_by("-size").first()
+        if head is None or Checkpoint.objects.filter(tree=head).exists():
+            return
+        text = str(notes.Checkpoint(proofs.origin(self.log), head.size, bytes(head.root)))
+        checkpoint = Checkpoint.objects.create(tree=head, note=self.signer.note(text), signed_at=now)
+        _publish(proofs.published(self.log), checkpoint.note)
+
+
+def _publish(path: Path, note: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    fresh.write_text(note)
+    fresh.replace(path)
+
+
+def open_all() -> list[Sequencer]:
+    """Take up every log."""
+    return [Sequencer.open(log) for log in LOGS]

@@ -1,0 +1,64 @@
+"""Recompute a whole log from its stored bytes and name the first thing that is not as signed."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db import connection
+
+from registry import merkle, notes, proofs
+from registry.models import Tree
+from registry.refusals import Mismatch
+
+_ENTRIES = """
+SELECT l.index, e.bytes, e.event, e.subject, e.actor, e.uuid::text,
+       convert_from(e.bytes, 'UTF8')::jsonb ->> 'event', convert_from(e.bytes, 'UTF8')::jsonb ->> 'subject',
+       convert_from(e.bytes, 'UTF8')::jsonb ->> 'actor', convert_from(e.bytes, 'UTF8')::jsonb ->> 'id'
+FROM registry_leaf l JOIN registry_ledgerentry e ON e.id = l.entry_id AND e.log = l.log
+WHERE l.log = %s ORDER BY l.index
+"""
+
+
+def verify(log: str) -> int:
+    """Check every entry, head and signature of a log; return its size or raise Mismatch naming the first false one."""
+    heads = {head.size: head for head in Tree.objects.filter(log=log).select_related("checkpoint")}
+    peaks = merkle.Peaks()
+    for index, row in enumerate(_entries(log)):
+        if row[0] != index:
+            raise Mismatch(f"Entry {index} of the {log} log is missing.")
+        if row[2:6] != row[6:10]:
+            raise Mismatch(f"Entry {index} of the {log} log: its columns do not repeat what its bytes say.")
+        peaks.add(merkle.leaf_hash(bytes(row[1])))
+        if peaks.size in heads:
+            _check_head(log, heads.pop(peaks.size), peaks.root())
+    if heads:
+        raise Mismatch(f"The {log} log ends at entry {peaks.size}, but heads up to {max(heads)} are on record.")
+    _check_published(log)
+    return peaks.size
+
+
+def _entries(log: str) -> Iterator[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(_ENTRIES, [log])
+        while rows := cursor.fetchmany(5000):
+            yield from rows
+
+
+def _check_head(log: str, head: Tree, root: bytes) -> None:
+    if bytes(head.root) != root:
+        raise Mismatch(f"The {log} log: its first {head.size} entries do not hash to the head signed over them.")
+    checkpoint = getattr(head, "checkpoint", None)
+    if checkpoint:
+        found = notes.Checkpoint.open(checkpoint.note, proofs.verifier(log))
+        if (found.origin, found.size, found.root) != (proofs.origin(log), head.size, root):
+            raise Mismatch(f"The checkpoint of the {log} log at {head.size} speaks of another tree.")
+
+
+def _check_published(log: str) -> None:
+    """The published checkpoint must not be ahead of the database: that is what a rollback looks like."""
+    path = proofs.published(log)
+    if not path.exists():
+        return
+    found = notes.Checkpoint.open(path.read_text(), proofs.verifier(log))
+    head = Tree.objects.filter(log=log, size=found.size).first()
+    if head is None or bytes(head.root) != found.root:
+        raise Mismatch(f"The published checkpoint of the {log} log ({found.size}) is not a head of this database.")

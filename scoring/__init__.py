@@ -1,0 +1,1 @@
+"""ANSWERS: deployments, the scoring path, explanations, decisions, outcomes. May import registry."""

@@ -1,0 +1,88 @@
+"""POST …/score, GET and outcomes of decisions."""
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from registry.api.access import actor_of
+from registry.refusals import Invalid, TooLarge
+from scoring import decisions, outcomes
+from scoring.models import Decision
+
+_BODY = {"features", "request_id", "entity"}
+
+
+class Score(APIView):
+    """Ask the champion of a model for a decision."""
+
+    needs = "scoring.score"
+
+    def post(self, request: Request, name: str) -> Response:
+        """Answer score, band, reasons and the decision's id; what is answered is on record."""
+        if int(request.headers.get("Content-Length") or 0) > settings.SCORE_BODY_LIMIT:
+            raise TooLarge(f"A request for one score has at most {settings.SCORE_BODY_LIMIT} bytes.")
+        body = request.data
+        if not isinstance(body, dict) or set(body) - _BODY or "features" not in body:
+            raise Invalid("Send an object with `features`, and if you like `request_id` and `entity`; nothing else.")
+        decision = decisions.decide(
+            name=name,
+            features=body["features"],
+            request_id=body.get("request_id"),
+            entity=body.get("entity", ""),
+            by=actor_of(request),
+            now=timezone.now(),
+        )
+        return Response(_short(decision))
+
+
+class DecisionDetail(APIView):
+    """One decision as it was recorded."""
+
+    needs = "registry.read"
+
+    def get(self, request: Request, decision_id: UUID) -> Response:
+        """Answer inputs, answer, version and outcomes."""
+        decision = decisions.by_id(decision_id)
+        return Response(
+            {
+                **_short(decision),
+                "inputs": decisions.inputs_of(decision),
+                "answer": decisions.answer_of(decision),
+                "package": decision.deployment.package.digest,
+                "outcomes": list(decision.outcomes.values("label", "source", "observed_at", "recorded_at")),
+            }
+        )
+
+
+class Outcomes(APIView):
+    """The truth about decisions, in bulk."""
+
+    needs = "scoring.record_outcome"
+
+    def post(self, request: Request) -> Response:
+        """Record up to 1,000 outcomes, all or none."""
+        body = request.data
+        if not isinstance(body, dict) or set(body) != {"outcomes"}:
+            raise Invalid("Send an object with `outcomes`, a list.")
+        new = outcomes.record(outcomes=body["outcomes"], by=actor_of(request), now=timezone.now())
+        return Response({"received": len(body["outcomes"]), "new": new}, status=201)
+
+
+def _short(decision: Decision) -> dict[str, Any]:
+    answer = decisions.answer_of(decision)
+    version = decision.deployment.package.version
+    return {
+        "decision_id": decision.id,
+        "model": version.model.name,
+        "version": version.number,
+        "score": answer["score"],
+        "band": answer["band"],
+        "action": answer["action"],
+        "reasons": answer["reasons"],
+        "at": decision.at,
+    }

@@ -1,0 +1,153 @@
+"""Answer with the champion, and keep answer, inputs and explanation together before anybody sees them."""
+
+import hashlib
+import secrets
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+from django.db import IntegrityError, transaction
+
+from registry import ledger
+from registry.ids import uuid7
+from registry.models import Package, User
+from registry.refusals import Invalid, Unknown
+from scoring import runtimes, serving
+from scoring.events import Event
+from scoring.models import Decision
+
+REASONS = 4  # at most this many principal reasons: more are unlikely to help (Reg B commentary)
+_COMMIT = b"countersign/commit/v1/"
+
+
+def commit(part: str, salt: bytes, data: bytes) -> str:
+    """Return the salted commitment under which a part of a decision enters the ledger."""
+    return hashlib.sha256(_COMMIT + part.encode() + b"\0" + salt + data).hexdigest()
+
+
+def decide(
+    *, name: str, features: Mapping[str, Any], by: User, now: datetime, request_id: str | None = None, entity: str = ""
+) -> Decision:
+    """Score one row with the champion of a model and record the decision in one transaction.
+
+    The same `request_id` with the same features gives the same decision again; with others it is Invalid.
+    """
+    served = serving.champion(name)
+    if request_id is not None and not (isinstance(request_id, str) and 0 < len(request_id) <= 100):
+        raise Invalid("request_id is a text of 1 to 100 characters.")
+    if not isinstance(entity, str) or len(entity) > 100:
+        raise Invalid("entity is a text of at most 100 characters.")
+    vector = served.schema.vector(features)
+    inputs = orjson.dumps(dict(features), option=orjson.OPT_SORT_KEYS)
+    digest = hashlib.sha256(entity.encode() + b"\0" + inputs).hexdigest()
+    known = _repeated(served, request_id, digest)
+    if known:
+        return known
+    explained = runtimes.checked(served.runtime.explain(vector[None]), served.runtime.flavour)
+    decision = _build(served, explained, inputs, now)
+    decision.request_id, decision.request_digest, decision.entity = request_id, digest, entity
+    decision.vector = vector.tolist()
+    try:
+        _record(decision, served, by, now)
+    except IntegrityError:
+        known = _repeated(served, request_id, digest)
+        if known is None:
+            raise
+        return known
+    return decision
+
+
+def _repeated(served: serving.Serving, request_id: str | None, digest: str) -> Decision | None:
+    if request_id is None:
+        return None
+    known = Decision.objects.filter(model=served.deployment.model_id, request_id=request_id).first()
+    if known and known.request_digest != digest:
+        raise Invalid(f"request_id {request_id!r} was used for other features. Use a new one for a new request.")
+    return known
+
+
+def band_of(package: Package, score: float) -> dict[str, Any]:
+    """Return the decision band a score falls into."""
+    found: dict[str, Any] = [band for band in package.bands if score >= band["from"]][-1]
+    return found
+
+
+def reasons(package: Package, names: list[str], attributions: list[float]) -> list[dict[str, Any]]:
+    """Return the principal reasons: the features that raised the score most, through the package's reason map."""
+    ranked = sorted(zip(attributions, names, strict=True), key=lambda item: (-item[0], item[1]))
+    return [
+        {"feature": name, "contribution": value, **package.reasons[name]} for value, name in ranked[:REASONS] if value > 0
+    ]
+
+
+def _build(
+    served: serving.Serving, explained: runtimes.Explained, inputs: bytes, now: datetime
+) -> Decision:
+    score, attributions = float(explained.score[0]), explained.attributions[0].tolist()
+    band = band_of(served.package, score)
+    answer = {
+        "score": score,
+        "band": band["name"],
+        "action": band["action"],
+        "margin": float(explained.margin[0]),
+        "base": explained.base,
+        "link": explained.link,
+        "features": served.schema.names,
+        "attributions": attributions,
+        "reasons": reasons(served.package, served.schema.names, attributions),
+    }
+    return Decision(
+        id=uuid7(),
+        model_id=served.deployment.model_id,
+        deployment=served.deployment,
+        at=now,
+        score=score,
+        band=band["name"],
+        attributions=attributions,
+        inputs=inputs,
+        answer=orjson.dumps(answer, option=orjson.OPT_SORT_KEYS),
+        inputs_salt=secrets.token_bytes(32),
+        answer_salt=secrets.token_bytes(32),
+    )
+
+
+def _record(decision: Decision, served: serving.Serving, by: User, now: datetime) -> None:
+    facts = {
+        "deployment": served.deployment.pk,
+        "package": served.package.digest,
+        "inputs": commit("inputs", decision.inputs_salt, decision.inputs),
+        "answer": commit("answer", decision.answer_salt, decision.answer),
+    }
+    with transaction.atomic():
+        decision.save(force_insert=True)
+        ledger.append(
+            Event.DECISION_ANSWERED,
+            subject=f"decision:{decision.id}",
+            actor=by.actor,
+            at=now,
+            facts=facts,
+            log=ledger.DECISIONS,
+        )
+
+
+def answer_of(decision: Decision) -> dict[str, Any]:
+    """Return what was answered, from the very bytes that were committed to."""
+    answer: dict[str, Any] = orjson.loads(bytes(decision.answer))
+    return answer
+
+
+def inputs_of(decision: Decision) -> dict[str, Any]:
+    """Return the features as they were sent."""
+    inputs: dict[str, Any] = orjson.loads(bytes(decision.inputs))
+    return inputs
+
+
+def by_id(decision_id: uuid.UUID) -> Decision:
+    """Return a decision with what it was made under."""
+    rows = Decision.objects.select_related("deployment__package__version__model", "deployment__package__policy")
+    decision = rows.filter(pk=decision_id).first()
+    if decision is None:
+        raise Unknown(f"No decision {decision_id} is on record.")
+    return decision

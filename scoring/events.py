@@ -1,0 +1,12 @@
+"""What scoring enters in the ledger."""
+
+from enum import StrEnum
+
+
+class Event(StrEnum):
+    """Events of deployments, decisions and outcomes."""
+
+    DEPLOYMENT_MADE = "deployment.made"
+    DEPLOYMENT_REFUSED = "deployment.refused"
+    DECISION_ANSWERED = "decision.answered"
+    OUTCOME_RECORDED = "outcome.recorded"

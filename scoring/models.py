@@ -1,0 +1,89 @@
+"""What serves and what was answered. Rows are born complete and never change."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from registry.ids import uuid7
+from registry.models import Package, RegisteredModel, User
+
+
+class Deployment(models.Model):
+    """The serving plan of a model from now on: the newest one counts.
+
+    `request`: the approval request whose signatures allow it (a trigger asks); `order`: who asked for it to happen;
+    `warrant`: the signed statement that servers verify before they load anything.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="deployments")
+    package = models.ForeignKey(Package, on_delete=models.PROTECT, related_name="deployments")
+    request = models.UUIDField()
+    order = models.UUIDField(unique=True)
+    warrant = models.TextField()
+    made_by = models.ForeignKey(User, on_delete=models.PROTECT)
+    made_at = models.DateTimeField()
+
+
+class Decision(models.Model):
+    """One answer, with what it was made from. `inputs` and `answer` are the JSON bytes that the ledger commits to.
+
+    `vector` and `attributions` are float64 in the order of the version's schema.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="+")
+    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="decisions")
+    request_id = models.CharField(max_length=100, null=True)
+    request_digest = models.CharField(max_length=64)
+    entity = models.CharField(max_length=100, blank=True)
+    at = models.DateTimeField()
+    score = models.FloatField()
+    band = models.CharField(max_length=40)
+    vector = ArrayField(models.FloatField())
+    attributions = ArrayField(models.FloatField())
+    inputs = models.BinaryField()
+    answer = models.BinaryField()
+    inputs_salt = models.BinaryField()
+    answer_salt = models.BinaryField()
+
+    class Meta:
+        permissions = [("score", "Ask for decisions"), ("record_outcome", "Record outcomes of decisions")]
+        constraints = [
+            models.UniqueConstraint(fields=["model", "request_id"], name="one_decision_per_request_id"),
+        ]
+        indexes = [
+            models.Index(fields=["deployment", "at"], name="decision_deployment_at"),
+            models.Index(fields=["model", "-at"], name="decision_model_at"),
+        ]
+
+
+class Outcome(models.Model):
+    """The truth about a decision, as one source reported it later: 1 when the adverse event happened."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    decision = models.ForeignKey(Decision, on_delete=models.PROTECT, related_name="outcomes")
+    label = models.PositiveSmallIntegerField()
+    source = models.CharField(max_length=60)
+    observed_at = models.DateTimeField()
+    recorded_by = models.ForeignKey(User, on_delete=models.PROTECT)
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["decision", "source", "observed_at"], name="one_outcome_per_source_and_moment"
+            ),
+            models.CheckConstraint(condition=models.Q(label__in=[0, 1]), name="label_is_0_or_1"),
+        ]
+
+
+class RefusedLoad(models.Model):
+    """A server refused to load a deployment, and why: its warrant, digests or bytes did not agree."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="refused_loads")
+    reason = models.TextField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["deployment", "reason"], name="each_refusal_once")]

@@ -1,0 +1,75 @@
+"""Record the truth about decisions as it becomes known."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils.dateparse import parse_datetime
+
+from registry import ledger
+from registry.models import User
+from registry.refusals import Invalid, Unknown
+from scoring.events import Event
+from scoring.models import Decision, Outcome
+
+MOST = 1000
+
+
+def record(*, outcomes: Sequence[Mapping[str, Any]], by: User, now: datetime) -> int:
+    """Record outcomes {decision, label, source, observed_at}, all or none; repeats are counted once.
+
+    Returns how many were new.
+    """
+    if not isinstance(outcomes, list) or not 0 < len(outcomes) <= MOST:
+        raise Invalid(f"Send a list of 1 to {MOST} outcomes.")
+    parsed = [_parse(item, place, now) for place, item in enumerate(outcomes)]
+    known = set(Decision.objects.filter(pk__in={row.decision_id for row in parsed}).values_list("pk", flat=True))
+    strange = [str(row.decision_id) for row in parsed if row.decision_id not in known]
+    if strange:
+        raise Unknown(f"No decision {strange[0]} is on record ({len(strange)} of {len(parsed)} are unknown).")
+    with transaction.atomic():
+        return sum(_add(row, by, now) for row in parsed)
+
+
+def _parse(item: Mapping[str, Any], place: int, now: datetime) -> Outcome:
+    def wrong(name: str, detail: str) -> Invalid:
+        return Invalid(
+            f"Outcome {place} has a wrong {name}.", reasons=[{"pointer": f"#/outcomes/{place}/{name}", "detail": detail}]
+        )
+
+    if not isinstance(item, Mapping):
+        raise wrong("form", "an outcome is an object of decision, label, source, observed_at")
+    try:
+        decision = UUID(str(item.get("decision")))
+    except ValueError as error:
+        raise wrong("decision", "the decision_id of an answer") from error
+    if isinstance(item.get("label"), bool) or item.get("label") not in (0, 1):
+        raise wrong("label", "1 when the adverse event happened, else 0")
+    source = item.get("source")
+    if not isinstance(source, str) or not 0 < len(source) <= 60:
+        raise wrong("source", "who says so, in 1 to 60 characters")
+    try:
+        observed = parse_datetime(str(item.get("observed_at", now.isoformat())))
+    except ValueError:
+        observed = None
+    if observed is None or observed.tzinfo is None or observed > now:
+        raise wrong("observed_at", "a past moment in RFC 3339 with its offset, such as 2026-01-31T12:00:00Z")
+    return Outcome(decision_id=decision, label=item["label"], source=source, observed_at=observed)
+
+
+def _add(row: Outcome, by: User, now: datetime) -> int:
+    _, made = Outcome.objects.get_or_create(
+        decision_id=row.decision_id,
+        source=row.source,
+        observed_at=row.observed_at,
+        defaults={"label": row.label, "recorded_by": by, "recorded_at": now},
+    )
+    if made:
+        facts = {"label": row.label, "source": row.source, "observed_at": row.observed_at.isoformat()}
+        subject = f"decision:{row.decision_id}"
+        ledger.append(
+            Event.OUTCOME_RECORDED, subject=subject, actor=by.actor, at=now, facts=facts, log=ledger.DECISIONS
+        )
+    return int(made)

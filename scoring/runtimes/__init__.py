@@ -1,0 +1,61 @@
+"""The only code that touches a model: bytes in, scores and exact attributions out; online, in batch and in checks.
+
+Each flavour is a module with `load`, found by its name when first needed, so that a process pays only for the
+libraries of the models it serves.
+"""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from registry.refusals import Invalid, Mismatch
+
+FLAVOURS = ("lightgbm", "xgboost", "sklearn")
+TOLERANCE = {"lightgbm": 1e-9, "xgboost": 1e-4, "sklearn": 1e-6}
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Scores of n rows with what they are made of: base + attributions.sum(axis=1) = margin, score = link(margin).
+
+    score, margin: float64 of shape (n,); base: one float; attributions: float64 of shape (n, n_features).
+    """
+
+    score: np.ndarray
+    margin: np.ndarray
+    base: float
+    attributions: np.ndarray
+    link: str
+
+
+class Runtime(Protocol):
+    """A loaded model."""
+
+    flavour: str
+
+    def score(self, rows: np.ndarray) -> np.ndarray:
+        """Return the probability of the adverse event for rows of shape (n, n_features)."""
+
+    def explain(self, rows: np.ndarray) -> Explained:
+        """Return scores with exact additive attributions."""
+
+
+def load(flavour: str, files: Mapping[str, bytes], model_file: str, features: int) -> Runtime:
+    """Load a model from verified bytes; Invalid says why these bytes cannot be served."""
+    if flavour not in FLAVOURS:
+        raise Invalid(f"There is no runtime for {flavour} models; register {', '.join(FLAVOURS)}.")
+    module = importlib.import_module(f"scoring.runtimes.{flavour}_runtime")
+    runtime: Runtime = module.load(files[model_file], features)
+    return runtime
+
+
+def checked(explained: Explained, flavour: str) -> Explained:
+    """Return the explanation if it adds up to the margin; Mismatch otherwise, because then it explains nothing."""
+    gap = float(np.max(np.abs(explained.base + explained.attributions.sum(axis=1) - explained.margin), initial=0.0))
+    if not gap <= TOLERANCE[flavour]:
+        raise Mismatch(f"The attributions miss the model's margin by {gap:.3g}; the answer cannot be explained.")
+    return explained
+

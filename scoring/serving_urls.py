@@ -1,0 +1,23 @@
+"""What the scoring process answers, and nothing else."""
+
+import scoring.lean  # noqa: F401, I001 - must come before anything that imports lightgbm
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import path
+
+from registry.api.problems import not_found
+from scoring import api
+
+
+def health(request: HttpRequest) -> HttpResponse:
+    """Say that this process answers."""
+    return JsonResponse({"status": "ok"})
+
+
+urlpatterns = [
+    path("health", health),
+    path("api/v1/models/<str:name>/score", api.Score.as_view()),
+    path("api/v1/decisions/<uuid:decision_id>", api.DecisionDetail.as_view()),
+    path("api/v1/outcomes", api.Outcomes.as_view()),
+]
+handler404 = not_found
