@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
-from registry import canonical, ledger, policies, versions
+from registry import canonical, ledger, policies
 from registry.ledger import Event
 from registry.models import ModelVersion, Package, User
 from registry.refusals import Conflict, Invalid
@@ -56,8 +56,8 @@ def assemble(
 def record(package: Package) -> dict[str, Any]:
     """Return what a package's digest is computed over."""
     return {
-        "version": versions.manifest(package.version),
-        "policy": policies.record(package.policy),
+        "version": package.version.digest,
+        "policy": package.policy.digest,
         "bands": package.bands,
         "reasons": package.reasons,
         "fallback": package.fallback,

@@ -1,5 +1,6 @@
 """Proofs out of the stored tree: inclusion of an entry, consistency of two heads."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from django.conf import settings
@@ -52,16 +53,23 @@ def latest_checkpoint(log: str) -> Checkpoint:
     return found
 
 
-def inclusion(entry: LedgerEntry, checkpoint: Checkpoint) -> str:
-    """Return the tlog-proof file of an entry under a checkpoint; Unavailable while it has no place there yet."""
-    leaf = Leaf.objects.filter(entry=entry).first()
-    if leaf is None or leaf.index >= checkpoint.tree.size:
-        raise Unavailable("This entry has no place in the log yet. The sequencer gives it one within seconds.")
-    tree = StoredTree(entry.log)
-    proof = merkle.inclusion_proof(leaf.index, checkpoint.tree.size, tree.subtree)
-    root = bytes(checkpoint.tree.root)
-    merkle.verify_inclusion(merkle.leaf_hash(bytes(entry.bytes)), leaf.index, checkpoint.tree.size, proof, root)
-    return notes.proof_file(leaf.index, proof, checkpoint.note)
+def inclusions(entries: Mapping[str, LedgerEntry], checkpoint: Checkpoint) -> dict[str, str]:
+    """Return the tlog-proof file of each entry (by the caller's name) under one checkpoint of their log.
+
+    Unavailable while one of them has no place under that checkpoint yet.
+    """
+    size, root = checkpoint.tree.size, bytes(checkpoint.tree.root)
+    tree = StoredTree(checkpoint.tree.log)
+    places = dict(Leaf.objects.filter(entry__in=entries.values()).values_list("entry", "index"))
+    result = {}
+    for name, entry in entries.items():
+        index = places.get(entry.pk, size)
+        if index >= size:
+            raise Unavailable("An entry has no place in the log yet. The sequencer gives it one within seconds.")
+        proof = merkle.inclusion_proof(index, size, tree.subtree)
+        merkle.verify_inclusion(merkle.leaf_hash(bytes(entry.bytes)), index, size, proof, root)
+        result[name] = notes.proof_file(index, proof, checkpoint.note)
+    return result
 
 
 def entry_at(log: str, index: int) -> LedgerEntry:

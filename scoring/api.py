@@ -14,7 +14,7 @@ from registry.refusals import Invalid, TooLarge
 from scoring import decisions, outcomes
 from scoring.models import Decision
 
-_BODY = {"features", "request_id", "entity"}
+_BODY = {"features", "request_id", "entity", "attributes"}
 
 
 class Score(APIView):
@@ -28,12 +28,13 @@ class Score(APIView):
             raise TooLarge(f"A request for one score has at most {settings.SCORE_BODY_LIMIT} bytes.")
         body = request.data
         if not isinstance(body, dict) or set(body) - _BODY or "features" not in body:
-            raise Invalid("Send an object with `features`, and if you like `request_id` and `entity`; nothing else.")
+            raise Invalid("Send an object with `features`, and if you like `request_id`, `entity`, `attributes`.")
         decision = decisions.decide(
             name=name,
             features=body["features"],
             request_id=body.get("request_id"),
             entity=body.get("entity", ""),
+            attributes=body.get("attributes"),
             by=actor_of(request),
             now=timezone.now(),
         )
@@ -51,7 +52,7 @@ class DecisionDetail(APIView):
         return Response(
             {
                 **_short(decision),
-                "inputs": decisions.inputs_of(decision),
+                **decisions.inputs_of(decision),
                 "answer": decisions.answer_of(decision),
                 "package": decision.deployment.package.digest,
                 "outcomes": list(decision.outcomes.values("label", "source", "observed_at", "recorded_at")),

@@ -28,10 +28,18 @@ def commit(part: str, salt: bytes, data: bytes) -> str:
 
 
 def decide(
-    *, name: str, features: Mapping[str, Any], by: User, now: datetime, request_id: str | None = None, entity: str = ""
+    *,
+    name: str,
+    features: Mapping[str, Any],
+    by: User,
+    now: datetime,
+    request_id: str | None = None,
+    entity: str = "",
+    attributes: Mapping[str, str] | None = None,
 ) -> Decision:
     """Score one row with the champion of a model and record the decision in one transaction.
 
+    `attributes` (protected attributes, segments) are kept beside the decision for monitoring; no model sees them.
     The same `request_id` with the same features gives the same decision again; with others it is Invalid.
     """
     served = serving.champion(name)
@@ -40,7 +48,8 @@ def decide(
     if not isinstance(entity, str) or len(entity) > 100:
         raise Invalid("entity is a text of at most 100 characters.")
     vector = served.schema.vector(features)
-    inputs = orjson.dumps(dict(features), option=orjson.OPT_SORT_KEYS)
+    kept = {"features": dict(features), "attributes": _attributes(attributes)}
+    inputs = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
     digest = hashlib.sha256(entity.encode() + b"\0" + inputs).hexdigest()
     known = _repeated(served, request_id, digest)
     if known:
@@ -57,6 +66,14 @@ def decide(
             raise
         return known
     return decision
+
+
+def _attributes(given: Mapping[str, str] | None) -> dict[str, str]:
+    given = given or {}
+    flat = isinstance(given, Mapping) and all(isinstance(v, str) and len(v) <= 100 for v in given.values())
+    if not flat or len(given) > 20:
+        raise Invalid("attributes is an object of at most 20 names and short texts.")
+    return dict(given)
 
 
 def _repeated(served: serving.Serving, request_id: str | None, digest: str) -> Decision | None:
@@ -139,7 +156,7 @@ def answer_of(decision: Decision) -> dict[str, Any]:
 
 
 def inputs_of(decision: Decision) -> dict[str, Any]:
-    """Return the features as they were sent."""
+    """Return `features` and `attributes` as they were sent."""
     inputs: dict[str, Any] = orjson.loads(bytes(decision.inputs))
     return inputs
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from registry import dsse, keys, ledger, notes, packages, versions
+from registry import dsse, keys, ledger, notes, packages, policies, versions
 from registry.canonical import digest, sha256
 from registry.models import Package, RegisteredModel, User
 from registry.refusals import Mismatch
@@ -72,6 +72,7 @@ def verify(deployment: Deployment) -> dict[str, Any]:
         "order": (predicate.get("order"), str(deployment.order)),
         "contents of the package": (digest(packages.record(package)), package.digest),
         "manifest of the version": (digest(versions.manifest(version)), version.digest),
+        "rules of the policy": (digest(policies.record(package.policy)), package.policy.digest),
         "model of the version": (version.model_id, deployment.model_id),
     }
     wrong = [name for name, (found, wanted) in expected.items() if found != wanted]

@@ -1,0 +1,1 @@
+"""Doorbells of governance, one module per kind of worker."""

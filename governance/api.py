@@ -1,0 +1,148 @@
+"""Requests, signatures, orders and dossiers over HTTP, by the same services as the pages."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.urls import path
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from governance import approvals, lifecycle, promotion
+from governance.dossier import issue
+from governance.models import ApprovalRequest
+from monitoring import runs
+from registry import policies, versions
+from registry.api.access import actor_of
+from registry.refusals import Invalid, Unknown
+from scoring import decisions
+
+
+def _body(request: Request, required: set[str], optional: set[str] = frozenset()) -> dict[str, Any]:  # type: ignore[assignment]
+    body = request.data
+    if not isinstance(body, dict) or not required <= set(body) or set(body) - required - optional:
+        raise Invalid(f"Send an object with {', '.join(sorted(required))}; optional: {', '.join(sorted(optional))}.")
+    return body
+
+
+class VersionStage(APIView):
+    """Where a version stands: stage, checks, signatures owed."""
+
+    needs = "registry.read"
+
+    def get(self, request: Request, name: str, number: int) -> Response:
+        """Answer the stage, each check's verdict with reasons, and who must still sign."""
+        version = versions.version_of(name, number)
+        facts = lifecycle.facts_of(version)
+        found = runs.results(version, policies.in_force(version.model.tier))
+        newest = lifecycle.newest_request(version)
+        return Response(
+            {
+                "version": str(version),
+                "digest": version.digest,
+                "stage": facts.stage,
+                "verdict": facts.verdict,
+                "checks": {
+                    check: {"verdict": row.verdict, "reasons": row.reasons, "measurements": row.measurements}
+                    for check, row in found.items()
+                },
+                "request": newest and str(newest.id),
+                "owed": facts.outstanding,
+            }
+        )
+
+
+class Requests(APIView):
+    """Ask for approval of a version with its bands."""
+
+    needs = "governance.request_approval"
+
+    def post(self, request: Request, name: str, number: int) -> Response:
+        """Assemble the package and ask that it become champion."""
+        body = _body(request, {"bands", "reason"}, {"reasons", "fallback"})
+        made = approvals.request(
+            version=versions.version_of(name, number), by=actor_of(request), now=timezone.now(), **body
+        )
+        return Response({"request": made.id, "digest": made.digest, "package": made.package.digest}, status=201)
+
+
+class Signatures(APIView):
+    """Sign or refuse a request."""
+
+    needs = "governance.sign"
+
+    def post(self, request: Request, request_id: UUID) -> Response:
+        """Sign: outcome, meaning, reason and the signer's password."""
+        body = _body(request, {"outcome", "meaning", "reason", "password"})
+        found = ApprovalRequest.objects.filter(pk=request_id).select_related("package__version__model").first()
+        if found is None:
+            raise Unknown(f"No approval request {request_id} was made.")
+        made = approvals.sign(request=found, by=actor_of(request), now=timezone.now(), **body)
+        return Response({"signature": made.id, "role": made.role, "digest": made.digest}, status=201)
+
+
+class Orders(APIView):
+    """Order that an approved version serve, or that an earlier one return."""
+
+    needs = "governance.promote"
+
+    def post(self, request: Request, name: str, number: int) -> Response:
+        """Order `promote` or `roll back`; the governor executes it within seconds."""
+        body = _body(request, {"kind", "reason"})
+        kinds = {"promote": promotion.promote, "roll back": promotion.roll_back}
+        if body["kind"] not in kinds:
+            raise Invalid("kind is `promote` or `roll back`.")
+        order = kinds[body["kind"]](
+            version=versions.version_of(name, number), reason=body["reason"], by=actor_of(request), now=timezone.now()
+        )
+        return Response({"order": order.id}, status=202)
+
+
+class Dossiers(APIView):
+    """Issue a dossier of a decision or a version."""
+
+    needs = "governance.issue_dossier"
+
+    def post(self, request: Request) -> Response:
+        """Issue: {decision} or {model, version}; fetch it a moment later under its id."""
+        body = _body(request, set(), {"decision", "model", "version"})
+        by, now = actor_of(request), timezone.now()
+        if "decision" in body:
+            dossier = issue.for_decision(decision=decisions.by_id(_uuid(body["decision"])), by=by, now=now)
+        elif isinstance(body.get("version"), int):
+            version = versions.version_of(str(body.get("model")), body["version"])
+            dossier = issue.for_version(version=version, by=by, now=now)
+        else:
+            raise Invalid("Send either `decision`, or `model` and the number of its `version`.")
+        return Response({"dossier": dossier.id, "digest": dossier.digest}, status=201)
+
+
+class DossierArchive(APIView):
+    """The archive itself."""
+
+    needs = "governance.issue_dossier"
+
+    def get(self, request: Request, dossier_id: UUID) -> HttpResponse:
+        """Answer the zip; 503 with Retry-After while its entries wait for their places in the log."""
+        data = issue.archive(issue.by_id(dossier_id))
+        headers = {"Content-Disposition": f'attachment; filename="dossier-{dossier_id}.zip"'}
+        return HttpResponse(data, content_type="application/zip", headers=headers)
+
+
+def _uuid(text: Any) -> UUID:
+    try:
+        return UUID(str(text))
+    except ValueError as error:
+        raise Invalid(f"{text!r} is not an identifier of a decision.") from error
+
+
+urlpatterns = [
+    path("api/v1/models/<str:name>/versions/<int:number>/stage", VersionStage.as_view()),
+    path("api/v1/models/<str:name>/versions/<int:number>/requests", Requests.as_view()),
+    path("api/v1/models/<str:name>/versions/<int:number>/orders", Orders.as_view()),
+    path("api/v1/requests/<uuid:request_id>/signatures", Signatures.as_view()),
+    path("api/v1/dossiers", Dossiers.as_view()),
+    path("api/v1/dossiers/<uuid:dossier_id>/archive", DossierArchive.as_view()),
+]

@@ -1,0 +1,1 @@
+"""The dossier: everything about one decision or version in one archive that verifies without us."""

@@ -1,0 +1,124 @@
+"""Order that an approved request be executed, or that an earlier one return; the governor's part executes orders."""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+
+from governance import approvals, lifecycle
+from governance.events import Event
+from governance.models import ApprovalRequest, Order, OrderRefusal
+from governance.workflow import Stage
+from registry import canonical, dsse, keys, ledger, locks
+from registry.models import ModelVersion, User
+from registry.refusals import Invalid, Refusal, Unknown
+from scoring import deployments
+from scoring.models import Deployment
+
+
+def promote(*, version: ModelVersion, reason: str, by: User, now: datetime) -> Order:
+    """Order that the approved package of a version become champion."""
+    return _order("promote", version=version, reason=reason, by=by, now=now)
+
+
+def roll_back(*, version: ModelVersion, reason: str, by: User, now: datetime) -> Order:
+    """Order that a package which served before serve again, under the signatures it had."""
+    return _order("roll back", version=version, reason=reason, by=by, now=now)
+
+
+def _order(kind: str, *, version: ModelVersion, reason: str, by: User, now: datetime) -> Order:
+    if not isinstance(reason, str) or not reason.strip():
+        raise Invalid("Give a reason: it is kept in the audit trail.")
+    with transaction.atomic():
+        locks.hold(f"model:{version.model_id}")
+        lifecycle.demand(kind, version, by)
+        request = _last_served(version) if kind == "roll back" else lifecycle.newest_request(version)
+        order = Order.objects.create(
+            request=request, kind=kind, reason=reason.strip(), ordered_by=by, ordered_at=now
+        )
+        facts = {"order": str(order.id), "request": str(order.request_id), "kind": kind}
+        ledger.append(
+            Event.DEPLOYMENT_ORDERED, subject=f"version:{version.id}", actor=by.actor, at=now, facts=facts
+        )
+    return order
+
+
+def _last_served(version: ModelVersion) -> ApprovalRequest:
+    deployment = Deployment.objects.filter(package__version=version).order_by("-id").first()
+    if deployment is None:
+        raise Unknown(f"{version} never served.")
+    return ApprovalRequest.objects.get(pk=deployment.request)
+
+
+def execute_waiting(now: datetime) -> int:
+    """Execute every waiting order (in the governor's process alone); return how many were seen."""
+    waiting = list(
+        lifecycle.waiting_orders().select_related(
+            "request__package__version__model",
+            "request__package__version__registered_by",
+            "request__package__policy",
+            "request__requested_by",
+            "ordered_by",
+        )
+    )
+    for order in waiting:
+        _execute(order, now)
+    return len(waiting)
+
+
+def _execute(order: Order, now: datetime) -> None:
+    version = order.request.package.version
+    try:
+        with transaction.atomic():
+            locks.hold(f"model:{version.model_id}")
+            if Deployment.objects.filter(order=order.pk).exists():
+                return
+            _still_lawful(order)
+            deployments.deploy(
+                package=order.request.package,
+                request=order.request_id,
+                order=order.pk,
+                warrant=issue_warrant(order, now),
+                by=order.ordered_by,
+                now=now,
+            )
+    except Refusal as refusal:
+        _refuse(order, refusal.detail, now)
+
+
+def _still_lawful(order: Order) -> None:
+    """Ask again what the order asked, since the world may have moved between order and execution."""
+    facts = lifecycle.facts_of(order.request.package.version)
+    wanted = Stage.APPROVED if order.kind == "promote" else Stage.SUPERSEDED
+    if facts.stage != wanted:
+        raise Invalid(f"The version is {facts.stage} by now; the order needed it {wanted}.")
+
+
+def _refuse(order: Order, reason: str, now: datetime) -> None:
+    with transaction.atomic():
+        OrderRefusal.objects.create(order=order, reason=reason, refused_at=now)
+        subject = f"version:{order.request.package.version_id}"
+        facts = {"order": str(order.id), "reason": reason}
+        ledger.append(Event.ORDER_REFUSED, subject=subject, actor="service:governor", at=now, facts=facts)
+
+
+def issue_warrant(order: Order, now: datetime) -> str:
+    """Return the signed statement that lets servers load this package for this order."""
+    request = order.request
+    predicate = {
+        "model": request.package.version.model.name,
+        "version": request.package.version.digest,
+        "policy": request.package.policy.digest,
+        "evidence": request.evidence,
+        "request": str(request.id),
+        "request_digest": request.digest,
+        "signatures": [
+            canonical.digest(approvals.signature_record(signature))
+            for signature in request.signatures.select_related("signer").order_by("signed_at")
+        ],
+        "order": str(order.id),
+        "plan": request.plan,
+        "issued_at": now.isoformat(),
+    }
+    statement = deployments.statement(package=request.package, predicate=predicate)
+    return dsse.seal(statement, keys.signer(settings.WARRANT_KEY_FILE))

@@ -1,0 +1,202 @@
+"""Open a case for an alert that nobody answered; retrain it into a new version at the same front door as anybody's."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+from django.db import transaction
+
+from governance.events import Event
+from governance.models import Case, CaseResult
+from monitoring import alerts
+from registry import datasets, ledger, policies, versions
+from registry.models import Dataset, ModelVersion, RegisteredModel, User
+from registry.refusals import Refusal, Unavailable
+from scoring.models import Decision, Outcome
+
+KINDS = ("drift", "performance")
+LABEL, TIME = "label", "decided_at"
+SECONDS = 900  # a training that takes longer has failed
+
+
+def open_cases(now: datetime) -> int:
+    """Open a case for each unanswered alert of a monitor that has none; return how many."""
+    waiting = alerts.open_alerts().filter(kind__in=KINDS, case=None)
+    for alert in waiting:
+        cause = f"{alert.kind}: {alert.detail}"
+        with transaction.atomic():
+            case, made = Case.objects.get_or_create(
+                alert=alert, defaults={"model": alert.model, "cause": cause, "opened_at": now}
+            )
+            if made:
+                facts = {"case": str(case.id), "alert": str(alert.id), "cause": cause[:1000]}
+                subject = f"model:{alert.model_id}"
+                ledger.append(Event.CASE_OPENED, subject=subject, actor="service:retraining", at=now, facts=facts)
+    return len(waiting)
+
+
+def labels(model: RegisteredModel) -> tuple[int, int]:
+    """Return how many labelled decisions there are and how many a retraining needs."""
+    have = Outcome.objects.filter(decision__model=model).values("decision").distinct().count()
+    return have, policies.in_force(model.tier).rules["retraining"]["minimum_labels"]
+
+
+def retrain_waiting(now: datetime) -> int:
+    """Retrain every open case that has enough labels; return how many ended."""
+    ended = 0
+    for case in Case.objects.filter(result=None).select_related("model", "alert").order_by("opened_at"):
+        have, needed = labels(case.model)
+        if have >= needed:
+            _retrain(case, now)
+            ended += 1
+    return ended
+
+
+def _retrain(case: Case, now: datetime) -> None:
+    """Train in a process without credentials, register what it made; a failure ends the case with its reason."""
+    trainer = User.objects.get(username="trainer")
+    source = f"case:{case.id}"
+    version = ModelVersion.objects.filter(model=case.model, lineage__source=source).first()
+    detail = f"{version} was registered before the trainer was interrupted."
+    try:
+        if version is None:
+            version, detail = _train(case, trainer, now)
+    except (Refusal, subprocess.SubprocessError) as error:
+        detail = str(error)[-1000:]
+    with transaction.atomic():
+        CaseResult.objects.create(case=case, version=version, detail=detail, ended_at=now)
+        facts = {"case": str(case.id), "version": version.digest if version else None, "detail": detail[:500]}
+        subject = f"model:{case.model_id}"
+        ledger.append(Event.CASE_ENDED, subject=subject, actor=trainer.actor, at=now, facts=facts)
+
+
+def _train(case: Case, trainer: User, now: datetime) -> tuple[ModelVersion, str]:
+    parent = _parent(case)
+    with tempfile.TemporaryDirectory() as folder:
+        spec = _specify(case, parent, Path(folder))
+        _run(Path(folder))
+        version = _register(case, parent, spec, Path(folder), trainer, now)
+    return version, f"{version} registered from {spec['rows']} rows; it waits for its checks like any other."
+
+
+def _parent(case: Case) -> ModelVersion:
+    run = case.alert.run
+    if run is None:
+        raise Unavailable("This alert is about no deployment, so there is nothing to retrain.")
+    return run.deployment.package.version
+
+
+def _specify(case: Case, parent: ModelVersion, folder: Path) -> dict[str, Any]:
+    """Write the training data and what to do with them; return the specification."""
+    protected = parent.training.named("protected") if parent.training else []
+    table = _labelled(case.model, parent, protected)
+    before = _training_rows(parent, protected)
+    if before is not None:
+        table = pa.concat_tables([before.select(table.column_names), table], promote_options="permissive")
+    (folder / "data.parquet").write_bytes(datasets.parquet(table))
+    spec = {
+        "data": str(folder / "data.parquet"),
+        "output": str(folder),
+        "schema": parent.schema,
+        "label": LABEL,
+        "time": TIME,
+        "keep": protected,
+        "rows": table.num_rows,
+    }
+    (folder / "spec.json").write_text(json.dumps(spec))
+    return spec
+
+
+def _labelled(model: RegisteredModel, parent: ModelVersion, protected: list[str]) -> pa.Table:
+    """Return the labelled decisions of a model as rows: features, protected attributes, label, moment."""
+    newest = dict(
+        Outcome.objects.filter(decision__model=model).order_by("observed_at").values_list("decision", "label")
+    )
+    names = [column["name"] for column in parent.schema]
+    rows: dict[str, list[Any]] = {name: [] for name in [*names, *protected, LABEL, TIME]}
+    for decision in Decision.objects.filter(pk__in=newest).order_by("at").iterator():
+        sent = orjson.loads(bytes(decision.inputs))
+        for name in names:
+            rows[name].append(sent["features"].get(name))
+        for name in protected:
+            rows[name].append(sent["attributes"].get(name))
+        rows[LABEL].append(newest[decision.pk])
+        rows[TIME].append(decision.at)
+    return pa.table(rows)
+
+
+def _training_rows(parent: ModelVersion, protected: list[str]) -> pa.Table | None:
+    """Return the rows the parent was trained on in the same form, or None when it brought none."""
+    if parent.training is None:
+        return None
+    table = datasets.read(parent.training)
+    names = [column["name"] for column in parent.schema]
+    columns = {name: table[name] for name in [*names, *protected]}
+    columns[LABEL] = pc.cast(table[parent.training.named("label")[0]], pa.int64())
+    moment = pa.timestamp("us", "UTC")
+    times = parent.training.named("time")
+    known = pc.cast(table[times[0]], moment, safe=False) if times else None
+    columns[TIME] = known or pa.array([parent.registered_at] * table.num_rows, moment)
+    return pa.table(columns)
+
+
+def _run(folder: Path) -> None:
+    """Run the trainer with nothing of this process's environment but where its libraries are."""
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "LANG") if name in os.environ}
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "OMP_NUM_THREADS": "1", "HOME": str(folder)}
+    done = subprocess.run(
+        [sys.executable, "-m", "governance.training", str(folder / "spec.json")],
+        env={**kept, **quiet},
+        cwd=Path(__file__).resolve().parent.parent,
+        timeout=SECONDS,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise Unavailable(f"The training failed: {last[0][:500]}")
+
+
+def _register(
+    case: Case, parent: ModelVersion, spec: dict[str, Any], folder: Path, trainer: User, now: datetime
+) -> ModelVersion:
+    result = json.loads((folder / "result.json").read_text())
+    model = folder / "model"
+    files = {str(path.relative_to(model)): path.read_bytes() for path in model.rglob("*") if path.is_file()}
+    return versions.register(
+        model=case.model,
+        files=files,
+        by=trainer,
+        now=now,
+        lineage={"source": f"case:{case.id}", "parent": parent.digest, "parameters": result["parameters"]},
+        metrics={name: value for name, value in result["metrics"].items() if value == value},
+        data=_data(spec, folder, f"{case.model} case {str(case.id)[:8]}", trainer, now),
+        description=f"Retrained for: {case.cause}"[:500],
+    )
+
+
+def _data(spec: dict[str, Any], folder: Path, name: str, by: User, now: datetime) -> dict[str, Dataset]:
+    features = [{**column, "role": "feature"} for column in spec["schema"]]
+    labelled = [
+        *features,
+        {"name": LABEL, "role": "label"},
+        {"name": TIME, "role": "time"},
+        *({"name": attribute, "role": "protected"} for attribute in spec["keep"]),
+    ]
+    scored = [*features, {"name": "score", "role": "score"}]
+    found = {
+        role: datasets.register(
+            data=(folder / f"{role}.parquet").read_bytes(), name=f"{name} {role}", columns=columns, by=by, now=now
+        )
+        for role, columns in (("training", labelled), ("holdout", labelled), ("golden", scored))
+    }
+    return {**found, "reference": found["training"]}

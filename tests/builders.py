@@ -1,0 +1,166 @@
+"""The world, built through the public services: each builder is the story so far."""
+
+import functools
+import io
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import mlflow
+import pandas as pd
+from django.contrib.auth.hashers import make_password
+from django.utils import timezone
+
+from governance import approvals, promotion, training
+from governance.demo import payments
+from monitoring import frames, performing, runs
+from registry import datasets, versions
+from registry.models import ModelVersion, RegisteredModel, User
+from registry.schema import Column, Schema
+from scoring import decisions, serving
+from scoring.models import Decision
+
+PASSWORD = "correct horse battery"
+BANDS = [
+    {"name": "allow", "from": 0, "action": "let through"},
+    {"name": "review", "from": 0.1, "action": "send to an analyst"},
+    {"name": "block", "from": 0.5, "action": "decline"},
+]
+
+
+@functools.cache
+def hashed_password() -> str:
+    return make_password(PASSWORD)
+
+
+@functools.cache
+def stream(payments_: int = 6000, seed: int = 11) -> pd.DataFrame:
+    return payments.simulate(payments_, seed=seed)
+
+
+@functools.cache
+def trained() -> training.Trained:
+    frame = stream()
+    left_out = [name for name in frame.columns if name not in payments.FEATURES]
+    schema = training.guess_schema(frame, leave_out=left_out)
+    # The stream knows of missing values that this sample may not hold.
+    columns = [Column(c.name, c.kind, c.nullable or c.kind == "number", c.categories) for c in schema.columns]
+    return training.train(
+        frame, Schema(tuple(columns)), label=payments.LABEL, time=payments.TIME, keep=payments.PROTECTED
+    )
+
+
+@functools.cache
+def model_files() -> dict[str, bytes]:
+    made = trained()
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model"
+        mlflow.lightgbm.save_model(
+            made.booster,
+            str(path),
+            signature=training.signature(made.schema),
+            metadata=training.metadata(made.schema),
+        )
+        return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+
+def now() -> datetime:
+    return timezone.now()
+
+
+def parquet(frame: pd.DataFrame) -> bytes:
+    sink = io.BytesIO()
+    frame.to_parquet(sink, index=False)
+    return sink.getvalue()
+
+
+def a_model(by: User, name: str = "fraud") -> RegisteredModel:
+    found = RegisteredModel.objects.filter(name=name).first()
+    return found or versions.register_model(name=name, by=by, now=now())
+
+
+def a_version(by: User, name: str = "fraud", *, data: bool = True, **changes) -> ModelVersion:
+    made = trained()
+    sets = {}
+    if data:
+        labelled = training.columns(
+            made.schema, label=payments.LABEL, time=payments.TIME, protected=payments.PROTECTED
+        )
+        scored = training.columns(made.schema, score="score")
+        for role, columns in (("training", labelled), ("holdout", labelled), ("golden", scored)):
+            sets[role] = datasets.register(
+                data=parquet(getattr(made, role)), name=role, columns=columns, by=by, now=now()
+            )
+        sets["reference"] = sets["training"]
+    return versions.register(
+        model=a_model(by, name),
+        files=changes.pop("files", model_files()),
+        by=by,
+        now=now(),
+        lineage={"source": "test"},
+        data=sets,
+        **changes,
+    )
+
+
+def check(version: ModelVersion) -> None:
+    """Perform every check the version owes, as the workers would."""
+    runs.open_missing(now())
+    for run in runs.waiting(now()).filter(version=version):
+        check = performing.measure_drift if run.check_name == "drift" else performing.CHECKS[run.check_name]
+        performing.perform(run, check, now=now())
+
+
+def a_checked_version(by: User, name: str = "fraud", **changes) -> ModelVersion:
+    version = a_version(by, name, **changes)
+    check(version)
+    return version
+
+
+def a_request(by: User, version: ModelVersion | None = None):
+    version = version or a_checked_version(by)
+    return approvals.request(version=version, bands=BANDS, reason="It finds more fraud.", by=by, now=now())
+
+
+def sign(request, by: User, outcome: str = "approve", password: str = PASSWORD):
+    return approvals.sign(
+        request=request,
+        outcome=outcome,
+        meaning=approvals.MEANINGS[outcome],
+        reason="I read the evidence.",
+        password=password,
+        by=by,
+        now=now(),
+    )
+
+
+def an_approved_version(ada: User, grace: User, alan: User, version: ModelVersion | None = None) -> ModelVersion:
+    request = a_request(ada, version)
+    sign(request, grace)
+    sign(request, alan)
+    return request.package.version
+
+
+def a_champion(people, version: ModelVersion | None = None) -> ModelVersion:
+    version = an_approved_version(people.ada, people.grace, people.alan, version)
+    promotion.promote(version=version, reason="Go.", by=people.olivia, now=now())
+    promotion.execute_waiting(now())
+    return version
+
+
+def features(place: int = 0) -> dict[str, object]:
+    row = stream().iloc[place].to_dict()
+    return frames.plain(row, trained().schema)
+
+
+def a_decision(people, place: int = 0, **given) -> Decision:
+    return decisions.decide(name="fraud", features=features(place), by=people.engine, now=now(), **given)
+
+
+def forget_serving() -> None:
+    """A server process that has just started."""
+    serving._slots.clear()
+
+
+def later(days: float) -> datetime:
+    return now() + timedelta(days=days)

@@ -1,0 +1,138 @@
+"""The people of every story, and a database per worker.
+
+ada builds models, grace and alan sign, olivia promotes, clara audits, the engine asks.
+"""
+
+import os
+import shutil
+import tempfile
+from types import SimpleNamespace
+
+_HOME = tempfile.mkdtemp(prefix="countersign-test-")
+os.environ.update(
+    COUNTERSIGN_HOME=_HOME,
+    ARTIFACTS=f"{_HOME}/artifacts",
+    PUBLISHED_LOG=f"{_HOME}/log-public",
+    LOG_VKEY_FILE=f"{_HOME}/keys/log.vkey",
+    LOG_KEY_FILE=f"{_HOME}/keys/log.key",
+    WARRANT_VKEY_FILE=f"{_HOME}/keys/warrant.vkey",
+    WARRANT_KEY_FILE=f"{_HOME}/keys/warrant.key",
+    SECRET_KEY="of tests",
+    PROCESS="web",
+    DEBUG="False",
+    MLFLOW_DISABLE_TELEMETRY="true",
+    DO_NOT_TRACK="true",
+    OMP_NUM_THREADS="1",
+)
+
+import pytest  # noqa: E402
+from django.contrib.auth.models import Group  # noqa: E402
+from django.db import connection, transaction  # noqa: E402
+from django.utils import timezone  # noqa: E402
+
+from governance import privileges, roles  # noqa: E402
+from governance.management.commands.setup_platform import make_keys  # noqa: E402
+from governance.policy_defaults import DEFAULTS  # noqa: E402
+from registry import people as registry_people  # noqa: E402
+from registry import policies  # noqa: E402
+from registry.models import User  # noqa: E402
+from tests import builders  # noqa: E402
+
+PEOPLE = {
+    "ada": "data-scientist",
+    "grace": "risk-analyst",
+    "gwen": "risk-analyst",
+    "alan": "risk-lead",
+    "olivia": "operator",
+    "clara": "compliance",
+    "engine": "decision-engine",
+    "trainer": "trainer",
+}
+
+
+def pytest_unconfigure():
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _keys():
+    make_keys()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    with django_db_blocker.unblock(), transaction.atomic():
+        _make_roles()
+        privileges.grant()
+
+
+def _make_roles():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(1)")
+        for role in (privileges.APP, privileges.SCORING, privileges.GOVERNOR, privileges.SEQUENCER):
+            cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
+            if not cursor.fetchone():
+                cursor.execute(f"CREATE ROLE {role}")
+
+
+@pytest.fixture
+def people(db):
+    """Everybody, under the default policies."""
+    return settle()
+
+
+def settle():
+    roles.synchronise()
+    now = timezone.now()
+    for tier, rules in DEFAULTS.items():
+        policies.adopt(tier=tier, rules=rules, by=None, now=now)
+    everybody = {}
+    for name, role in PEOPLE.items():
+        user = User.objects.create(
+            username=name, first_name=name.capitalize(), password=builders.hashed_password(), date_joined=now
+        )
+        user.groups.set(Group.objects.filter(name=role))
+        everybody[name] = user
+    builders.forget_serving()
+    return SimpleNamespace(**everybody)
+
+
+@pytest.fixture
+def committed(transactional_db):
+    """Everybody, in a database where transactions really commit; emptied afterwards."""
+    yield settle()
+    _empty()
+
+
+def _empty():
+    """Empty every table as only the owner of a test database can: with the triggers off."""
+    tables = [t for t in connection.introspection.table_names() if t.split("_")[0] in privileges.APPS]
+    with connection.cursor() as cursor:
+        for table in tables:
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        cursor.execute(f"TRUNCATE {', '.join(tables)}, auth_group CASCADE")
+        cursor.execute(
+            "SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'D'"
+        )
+        for table, trigger in cursor.fetchall():
+            cursor.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}")
+
+
+for _name in PEOPLE:
+
+    def _person(people, _name=_name):
+        return getattr(people, _name)
+
+    globals()[_name] = pytest.fixture(name=_name)(_person)
+
+
+@pytest.fixture
+def issue_token():
+    """Return a function that gives a person a token and returns its secret."""
+
+    def issue(owner, *scopes, days=1):
+        return registry_people.issue_token(
+            owner=owner, name="test", scopes=scopes, days=days, by=owner, now=timezone.now()
+        )[1]
+
+    return issue
