@@ -10,10 +10,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from governance import approvals, lifecycle, promotion
+from governance import approvals, lifecycle, promotion, retraining
 from governance.dossier import issue
-from governance.models import ApprovalRequest
+from governance.models import ApprovalRequest, Case, CaseResult
 from monitoring import runs
+from monitoring.api import Alerts, MonitorRuns
 from registry import policies, versions
 from registry.api.access import actor_of
 from registry.refusals import Invalid, Unknown
@@ -131,6 +132,32 @@ class DossierArchive(APIView):
         return HttpResponse(data, content_type="application/zip", headers=headers)
 
 
+class Cases(APIView):
+    """The retraining cases of a model, newest first."""
+
+    needs = "registry.read"
+
+    def get(self, request: Request, name: str) -> Response:
+        """Answer each case with its cause and how it ended, or how many labels it still waits for."""
+        model = versions.model_named(name)
+        have, needed = retraining.labels(model)
+        rows = Case.objects.filter(model=model).select_related("result__version").order_by("-opened_at")
+        return Response([{**_case(row), "labels": have, "labels_needed": needed} for row in rows[:100]])
+
+
+def _case(case: Case) -> dict[str, Any]:
+    result: CaseResult | None = getattr(case, "result", None)
+    return {
+        "case": case.id,
+        "alert": case.alert_id,
+        "cause": case.cause,
+        "opened_at": case.opened_at,
+        "ended": result is not None,
+        "version": result.version.number if result and result.version else None,
+        "detail": result.detail if result else "",
+    }
+
+
 def _uuid(text: Any) -> UUID:
     try:
         return UUID(str(text))
@@ -143,6 +170,9 @@ urlpatterns = [
     path("api/v1/models/<str:name>/versions/<int:number>/requests", Requests.as_view()),
     path("api/v1/models/<str:name>/versions/<int:number>/orders", Orders.as_view()),
     path("api/v1/requests/<uuid:request_id>/signatures", Signatures.as_view()),
+    path("api/v1/models/<str:name>/cases", Cases.as_view()),
+    path("api/v1/models/<str:name>/alerts", Alerts.as_view()),
+    path("api/v1/models/<str:name>/monitor-runs", MonitorRuns.as_view()),
     path("api/v1/dossiers", Dossiers.as_view()),
     path("api/v1/dossiers/<uuid:dossier_id>/archive", DossierArchive.as_view()),
 ]

@@ -1,0 +1,70 @@
+"""What a child is told: a short list of what the operator set, and what that process needs; no more."""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from governance.platform import libgomp
+from governance.platform.home import Home
+from governance.platform.probes import LOCAL
+
+# Secrets and everything unforeseen in the operator's own environment stay there.
+_INHERITED = "PATH HOME LANG LC_ALL TMPDIR TZ DEBUG ALLOWED_HOSTS LOG_LEVEL LOG_ORIGIN ARTIFACTS PUBLISHED_LOG".split()
+
+
+def inherited() -> dict[str, str]:
+    """Return the part of our own environment that every child may see."""
+    return {name: os.environ[name] for name in _INHERITED if name in os.environ}
+
+
+def shared(home: Home) -> dict[str, str]:
+    """Return what every Python process needs to work on this data folder."""
+    told = {
+        "COUNTERSIGN_HOME": str(home.path),
+        "SECRET_KEY_FILE": str(home.secret_file("secret_key")),
+    }
+    if path := libgomp.library_path(home):
+        told["LD_LIBRARY_PATH"] = path
+    return told
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the processes of one platform have in common."""
+
+    home: Home
+    databases: Mapping[str, str]  # role → URL
+    broker: str
+    web_port: int
+    scoring_port: int
+
+    @property
+    def tracking_socket(self) -> str:
+        """Where the tracking server listens."""
+        return str(self.home.sockets() / "tracking.sock")
+
+    def of(self, process: str, role: str | None, *, keys: Iterable[str] = ()) -> dict[str, str]:
+        """Return the whole environment of a process: its own database role, its own private keys."""
+        folder = self.home.path
+        told = {
+            "ARTIFACTS": str(folder / "artifacts"),
+            "PUBLISHED_LOG": str(folder / "log-public"),
+            **inherited(),
+            **shared(self.home),
+            "PROCESS": process,
+            "BROKER_URL": self.broker,
+            "LOG_VKEY_FILE": str(folder / "keys" / "log.vkey"),
+            "WARRANT_VKEY_FILE": str(folder / "keys" / "warrant.vkey"),
+            "TRACKING_SOCKET": self.tracking_socket,
+            "PUBLIC_URL": f"http://{LOCAL}:{self.web_port}",
+            "SCORING_URL": f"http://{LOCAL}:{self.scoring_port}",
+            "DJANGO_SETTINGS_MODULE": "governance.settings",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "DO_NOT_TRACK": "true",
+            "PYTHONUNBUFFERED": "1",
+            "OMP_NUM_THREADS": "1",
+        }
+        told |= {f"{key.upper()}_KEY_FILE": str(folder / "keys" / f"{key}.key") for key in keys}
+        if role:
+            told["DATABASE_URL"] = self.databases[role]
+        return told

@@ -1,0 +1,86 @@
+"""The table of processes: what each runs, as which database role, holding which keys."""
+
+import shlex
+import sys
+
+from governance.platform.environment import Surroundings, inherited
+from governance.platform.probes import LOCAL, healthy
+from governance.platform.process import Process
+
+
+def setup(told: Surroundings, *, people: bool) -> Process:
+    """Return the step that brings the database and keys to the state this code expects."""
+    argv = [sys.executable, "manage.py", "setup_platform", *(["--people"] if people else [])]
+    env = told.of("setup", "migrator", keys=("log", "warrant"))
+    return Process("setup", argv, env, restart=False)
+
+
+def walk(told: Surroundings) -> Process:
+    """Return the demonstration, which speaks to the operator's terminal."""
+    env = told.of("web", "app")
+    return Process("walk", _module("governance.demo.walk"), env, restart=False, console=True)
+
+
+def servers(told: Surroundings) -> list[Process]:
+    """Return what must run before anybody can use the platform."""
+    sequencer = told.of("sequencer", "sequencer", keys=("log",))
+    return [
+        Process("sequencer", [sys.executable, "manage.py", "sequence_log"], sequencer),
+        _web("web", told.web_port, told.of("web", "app")),
+        _web("scoring", told.scoring_port, told.of("scoring", "scoring")),
+    ]
+
+
+def helpers(told: Surroundings) -> list[Process]:
+    """Return what works behind the pages; nobody waits for these to be ready."""
+    return [
+        _worker("worker", "default", told.of("worker", "app")),
+        _worker("checks", "checks", told.of("checks", "app")),
+        _worker("drift", "drift", told.of("drift", "app")),
+        _worker("train", "train", told.of("train", "app")),
+        _worker("governor", "governor", told.of("governor", "governor", keys=("warrant",))),
+        _beat(told),
+        tracking(told),
+    ]
+
+
+def tracking(told: Surroundings) -> Process:
+    """Return the stock MLflow server, reachable through its private socket alone."""
+    folder = told.home.folder("tracking")
+    options = {
+        "backend-store-uri": f"sqlite:///{folder / 'mlflow.db'}",
+        "artifacts-destination": str(folder / "artifacts"),
+        "default-artifact-root": "mlflow-artifacts:/",
+        "workers": "1",
+        "uvicorn-opts": f"--uds {shlex.quote(told.tracking_socket)}",
+    }
+    argv = [word for name, value in options.items() for word in (f"--{name}", value)]
+    wanted = ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK", "PYTHONUNBUFFERED", "OMP_NUM_THREADS")
+    env = inherited() | {name: told.of("tracking", None)[name] for name in wanted}
+    env["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # its job runner would reach out over TCP
+    return Process("tracking", _module("mlflow", "server", *argv), env)
+
+
+def _web(name: str, port: int, env: dict[str, str]) -> Process:
+    options = f"-k gthread --workers 2 --threads 8 --bind {LOCAL}:{port} --graceful-timeout 5 --no-control-socket"
+    argv = _module("gunicorn", "governance.wsgi:application", *options.split())
+    return Process(name, argv, env, ready=healthy(port))
+
+
+def _worker(name: str, queue: str, env: dict[str, str]) -> Process:
+    options = f"-c 1 -Q {queue} -n {name}@countersign --without-gossip --without-mingle"
+    return Process(name, _module("celery", "-A", "governance", "worker", *options.split()), env)
+
+
+def _beat(told: Surroundings) -> Process:
+    schedule = told.home.folder("beat") / "schedule"
+    # It never asks the database, but the settings it loads name one.
+    return Process(
+        "beat",
+        _module("celery", "-A", "governance", "beat", "-s", str(schedule)),
+        told.of("beat", "app"),
+    )
+
+
+def _module(name: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", name, *arguments]

@@ -1,0 +1,196 @@
+"""What somebody with power over the machine can do to the record, and what catches it."""
+
+import json
+import random
+
+import pytest
+from django.core.files.storage import storages
+from django.core.management import CommandError, call_command
+from django.db import IntegrityError, connection, transaction
+from django.db.utils import ProgrammingError
+
+from governance import privileges
+from governance.dossier import issue, verify
+from registry import sequencing
+from registry.ledger import LOGS
+from registry.models import LedgerEntry
+from registry.refusals import Mismatch, Unavailable
+from scoring import serving
+from scoring.models import Decision, RefusedLoad
+from tests import builders
+
+
+def sequence():
+    for log in LOGS:
+        sequencing.Sequencer.open(log).advance(builders.now())
+
+
+@pytest.fixture
+def dossier(committed):
+    builders.a_champion(committed)
+    decision = builders.a_decision(committed, attributes={"age_band": "26-40"})
+    issued = issue.for_decision(decision=decision, by=committed.clara, now=builders.now())
+    sequence()
+    return issue.archive(issued)
+
+
+def test_a_dossier_verifies_and_one_flipped_byte_anywhere_is_refused_and_named(dossier):
+    summary = verify.verify(dossier)
+    assert summary["entries"] > 10
+    chance = random.Random(7)
+    places = sorted(chance.sample(range(len(dossier)), 400))
+    accepted = []
+    for place in places:
+        broken = bytearray(dossier)
+        broken[place] ^= 1 << chance.randrange(8)
+        try:
+            verify.verify(bytes(broken))
+        except verify.Bad as bad:
+            assert str(bad)
+        else:
+            accepted.append(place)
+    assert accepted == []
+
+
+@pytest.mark.parametrize("part", ["manifest.json", "issued.json", "decision/answer.json", "checkpoints/decisions"])
+def test_a_file_changed_inside_a_repacked_dossier_is_named(dossier, part):
+    files = verify.unpack(dossier)
+    changed = bytearray(files[part])
+    changed[len(changed) // 2] ^= 1
+    with pytest.raises(verify.Bad, match=part.split("/")[0].removesuffix(".json")):
+        verify.verify(verify.pack({**files, part: bytes(changed)}))
+
+
+def test_every_file_of_a_dossier_is_accounted_for(dossier):
+    files = verify.unpack(dossier)
+    for path in files:
+        without = {name: data for name, data in files.items() if name != path}
+        with pytest.raises(verify.Bad):
+            verify.verify(verify.pack(without))
+    with pytest.raises(verify.Bad, match="extra.txt"):
+        verify.verify(verify.pack({**files, "extra.txt": b"x"}))
+
+
+def test_other_keys_than_the_pinned_ones_are_refused(dossier):
+    with pytest.raises(verify.Bad, match="not a key you pinned"):
+        verify.verify(dossier, ["countersign.example/log/governance+00000000+AAAA"])
+
+
+def test_a_dossier_waits_until_its_entries_are_logged(committed):
+    version = builders.a_version(committed.ada)
+    issued = issue.for_version(version=version, by=committed.clara, now=builders.now())
+    with pytest.raises(Unavailable, match="sequencer"):
+        issue.archive(issued)
+    sequence()
+    assert verify.verify(issue.archive(issued))["dossier"] == "fraud v1"
+
+
+@pytest.mark.parametrize("statement", ["UPDATE {} SET id = id", "DELETE FROM {}", "TRUNCATE {} CASCADE"])
+@pytest.mark.parametrize("table", ["registry_ledgerentry", "scoring_decision", "governance_signature"])
+def test_append_only_tables_refuse_even_their_owner(people, statement, table):
+    with (
+        pytest.raises(IntegrityError, match="never changed"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute(statement.format(table))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE registry_ledgerentry SET actor = 'user:1'",
+        "DELETE FROM scoring_decision",
+        "INSERT INTO registry_ledgerentry (uuid, log, event, subject, actor, at, bytes, xid) "
+        "VALUES (gen_random_uuid(), 'governance', 'e', 's', 'a', now(), 'x', '3')",
+        "INSERT INTO registry_tree (log, size, previous, root, at) VALUES ('governance', 9, 8, 'x', now())",
+        "ALTER TABLE scoring_decision DISABLE TRIGGER ALL",
+        "SET session_replication_role = replica",
+    ],
+)
+@pytest.mark.parametrize("role", [privileges.APP, privileges.SCORING])
+def test_runtime_roles_may_not(people, role, statement):
+    with (
+        pytest.raises(ProgrammingError, match="permission denied|must be owner"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(f"SET LOCAL ROLE {role}")
+        cursor.execute(statement)
+
+
+def rewrite(sql, *params):
+    """What a superuser can do: switch the trigger off, write, switch it on again."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE registry_ledgerentry DISABLE TRIGGER append_only")
+        cursor.execute(sql, params)
+        cursor.execute("ALTER TABLE registry_ledgerentry ENABLE ALWAYS TRIGGER append_only")
+
+
+def test_verify_ledger_finds_an_entry_rewritten_by_a_superuser(committed):
+    builders.a_version(committed.ada)
+    sequence()
+    call_command("verify_ledger")
+    entry = LedgerEntry.objects.get(event="version.registered")
+    said = json.loads(bytes(entry.bytes))
+    said["actor"] = "user:999"
+    rewrite("UPDATE registry_ledgerentry SET bytes = %s WHERE id = %s", json.dumps(said).encode(), entry.pk)
+    with pytest.raises(CommandError, match="columns do not repeat|do not hash"):
+        call_command("verify_ledger")
+
+
+def test_verify_ledger_finds_a_tail_cut_off(committed):
+    builders.a_version(committed.ada)
+    sequence()
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE registry_leaf DISABLE TRIGGER append_only")
+        cursor.execute("DELETE FROM registry_leaf WHERE index = (SELECT max(index) FROM registry_leaf)")
+        cursor.execute("ALTER TABLE registry_leaf ENABLE ALWAYS TRIGGER append_only")
+    with pytest.raises(CommandError, match="ends at entry"):
+        call_command("verify_ledger")
+
+
+def test_a_swapped_artifact_file_never_scores_and_raises_no_silent_wrong_model(people):
+    version = builders.a_champion(people)
+    digest = version.artifact[version.lineage["model_file"]]["sha256"]
+    store = storages["artifacts"]
+    path = store.path(f"{digest[:2]}/{digest[2:4]}/{digest}")
+    with open(path, "rb") as file:
+        original = file.read()
+    try:
+        with open(path, "wb") as file:
+            file.write(original.replace(b"leaf_value=", b"leaf_value=9"))
+        with pytest.raises(Unavailable, match="does not verify"):
+            builders.a_decision(people)
+        assert not Decision.objects.exists()
+        assert "changed after they were registered" in RefusedLoad.objects.get().reason
+    finally:
+        with open(path, "wb") as file:
+            file.write(original)
+
+
+def test_a_warrant_of_another_model_is_refused(committed):
+    builders.a_champion(committed)
+    warrant = serving.champion("fraud").deployment.warrant
+    other = builders.a_champion(committed, builders.a_checked_version(committed.ada, "other"))
+    deployment = other.packages.get().deployments.get()
+    deployment.warrant = warrant
+    with pytest.raises(Mismatch, match="package, model, request, order differ"):
+        serving.load(deployment)
+
+
+def test_a_repointed_deployment_leaves_the_last_good_package_in_place(committed):
+    version = builders.a_champion(committed)
+    assert builders.a_decision(committed).deployment.package.version == version
+    other = builders.a_champion(committed, builders.a_checked_version(committed.ada, "other"))
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE scoring_deployment DISABLE TRIGGER append_only")
+        cursor.execute(
+            "UPDATE scoring_deployment SET model_id = %s WHERE package_id = %s",
+            [version.model_id, other.packages.get().pk],
+        )
+        cursor.execute("ALTER TABLE scoring_deployment ENABLE ALWAYS TRIGGER append_only")
+    serving._slots["fraud"].asked = 0
+    assert builders.a_decision(committed, 1).deployment.package.version == version
+    assert "not warranted" in RefusedLoad.objects.get().reason
