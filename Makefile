@@ -3,6 +3,7 @@ PY ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv pip install --quiet --require-hashes --no-build --python $(BIN)/python
+MYPY := SECRET_KEY=types DATABASE_URL=postgresql://types@/types $(BIN)/mypy
 PLATFORM := $(BIN)/python -m governance.platform
 
 .PHONY: demo run test lint clean
@@ -14,11 +15,11 @@ run: $(VENV)/.demo  ## the platform without the walk; Ctrl-C stops all of it
 	@$(PLATFORM) run
 
 test: $(VENV)/.dev  ## linters, types, import contract and the whole suite on real servers
-	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/lint-imports --no-cache && $(BIN)/mypy
+	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/lint-imports --no-cache && $(MYPY)
 	@$(PLATFORM) exec -- $(BIN)/pytest $(ARGS)
 
 lint: $(VENV)/.dev
-	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/lint-imports --no-cache && $(BIN)/mypy
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/lint-imports --no-cache && $(MYPY)
 
 clean:  ## forget the environment; the data folder (.countersign) stays
 	rm -rf $(VENV)

@@ -96,7 +96,10 @@ class Orders(APIView):
         if body["kind"] not in kinds:
             raise Invalid("kind is `promote` or `roll back`.")
         order = kinds[body["kind"]](
-            version=versions.version_of(name, number), reason=body["reason"], by=actor_of(request), now=timezone.now()
+            version=versions.version_of(name, number),
+            reason=body["reason"],
+            by=actor_of(request),
+            now=timezone.now(),
         )
         return Response({"order": order.id}, status=202)
 

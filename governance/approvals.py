@@ -36,9 +36,7 @@ def request(
     with transaction.atomic():
         locks.hold(f"model:{version.model_id}")
         lifecycle.demand("request", version, by)
-        package = packages.assemble(
-            version=version, bands=bands, reasons=reasons, fallback=fallback, by=by, now=now
-        )
+        package = packages.assemble(version=version, bands=bands, reasons=reasons, fallback=fallback, by=by, now=now)
         made = ApprovalRequest(
             package=package,
             evidence=runs.evidence_digest(version, package.policy),
@@ -50,9 +48,7 @@ def request(
         made.digest = canonical.digest(record(made))
         made.save(force_insert=True)
         facts = {"request": str(made.id), "digest": made.digest, "package": package.digest}
-        ledger.append(
-            Event.APPROVAL_REQUESTED, subject=f"version:{version.id}", actor=by.actor, at=now, facts=facts
-        )
+        ledger.append(Event.APPROVAL_REQUESTED, subject=f"version:{version.id}", actor=by.actor, at=now, facts=facts)
     return made
 
 
@@ -69,7 +65,14 @@ def record(request: ApprovalRequest) -> dict[str, Any]:
 
 
 def sign(
-    *, request: ApprovalRequest, outcome: str, meaning: str, reason: str, password: str, by: User, now: datetime
+    *,
+    request: ApprovalRequest,
+    outcome: str,
+    meaning: str,
+    reason: str,
+    password: str,
+    by: User,
+    now: datetime,
 ) -> Signature:
     """Sign or refuse a request: password asked again, meaning and reason given, bound to the request's digest."""
     _said(reason)

@@ -19,7 +19,10 @@ PEOPLE = {
     "clara": ("Clara (compliance)", ["compliance"]),
 }
 SERVICES = {"engine": "decision-engine", "trainer": "trainer"}
-TOKENS = {"ada": ["registry.read", "registry.register_version", "governance.request_approval"], "engine": None}
+TOKENS = {
+    "ada": ["registry.read", "registry.register_version", "governance.request_approval"],
+    "engine": None,
+}
 _SCORING = ["scoring.score", "scoring.record_outcome", "registry.read"]
 
 
@@ -49,9 +52,7 @@ def add(now: datetime) -> dict[str, dict[str, str]]:
         people.add(username=username, name="", password=None, roles=[role], by="service:setup", now=now)
     for username, scopes in TOKENS.items():
         owner = User.objects.get(username=username)
-        _, secret = people.issue_token(
-            owner=owner, name="demo", scopes=scopes or _SCORING, days=90, by=owner, now=now
-        )
+        _, secret = people.issue_token(owner=owner, name="demo", scopes=scopes or _SCORING, days=90, by=owner, now=now)
         result["tokens"][username] = secret
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -63,10 +63,7 @@ def _table(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise Invalid(f"There is no file {path}. Give the path of a CSV or Parquet file.")
     try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            frame = pd.read_parquet(path)
-        else:
-            frame = _csv(path)
+        frame = pd.read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _csv(path)
     except (ValueError, OSError, pd.errors.ParserError) as error:
         raise Invalid(f"{path.name} cannot be read as CSV or Parquet: {str(error)[:200]}") from error
     if frame.empty or len(frame.columns) < 2:

@@ -1,6 +1,6 @@
 """Gather the facts that the workflow asks for; raise its reasons."""
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 
 from governance.models import ApprovalRequest, Order
 from governance.workflow import Facts, Person, Signed, Stage, reasons_against
@@ -56,9 +56,7 @@ def _staged(facts: Facts, stage: Stage) -> Facts:
     return Facts(**{**facts.__dict__, "stage": stage})
 
 
-def _stage(
-    version: ModelVersion, request: ApprovalRequest | None, current: Deployment | None, facts: Facts
-) -> Stage:
+def _stage(version: ModelVersion, request: ApprovalRequest | None, current: Deployment | None, facts: Facts) -> Stage:
     if version.unservable:
         return Stage.UNSERVABLE
     executed = request and Deployment.objects.filter(request=request.pk).exists()
@@ -86,7 +84,7 @@ def pending_order(model: RegisteredModel) -> bool:
     return waiting_orders().filter(request__package__version__model=model).exists()
 
 
-def waiting_orders():  # type: ignore[no-untyped-def]
+def waiting_orders() -> QuerySet[Order]:
     """Return the orders that were neither executed nor refused."""
     done = Exists(Deployment.objects.filter(order=OuterRef("pk")))
     return Order.objects.filter(~done, refusal=None).order_by("ordered_at")

@@ -15,11 +15,17 @@ _ENTRY_COLUMNS = "(uuid, log, event, subject, actor, at, bytes)"  # never id, xi
 # role → table → rights beyond SELECT, which every role has on every table of the four apps
 _DECIDED = ("scoring_decision", "scoring_outcome", "scoring_refusedload")
 GRANTS: dict[str, dict[str, str]] = {
-    SCORING: {table: "INSERT" for table in _DECIDED},
+    SCORING: dict.fromkeys(_DECIDED, "INSERT"),
     GOVERNOR: {"scoring_deployment": "INSERT", "governance_orderrefusal": "INSERT"},
-    SEQUENCER: {table: "INSERT" for table in TREE},
+    SEQUENCER: dict.fromkeys(TREE, "INSERT"),
 }
-_NOT_APP = {"scoring_deployment", "scoring_decision", "governance_orderrefusal", "registry_ledgerentry", *TREE}
+_NOT_APP = {
+    "scoring_deployment",
+    "scoring_decision",
+    "governance_orderrefusal",
+    "registry_ledgerentry",
+    *TREE,
+}
 _APP_ALSO = {
     "registry_user": "INSERT, UPDATE",
     "registry_user_groups": "INSERT, DELETE",

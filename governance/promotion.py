@@ -33,13 +33,11 @@ def _order(kind: str, *, version: ModelVersion, reason: str, by: User, now: date
         locks.hold(f"model:{version.model_id}")
         lifecycle.demand(kind, version, by)
         request = _last_served(version) if kind == "roll back" else lifecycle.newest_request(version)
-        order = Order.objects.create(
-            request=request, kind=kind, reason=reason.strip(), ordered_by=by, ordered_at=now
-        )
+        if request is None:
+            raise Unknown(f"Nobody asked for approval of {version}.")
+        order = Order.objects.create(request=request, kind=kind, reason=reason.strip(), ordered_by=by, ordered_at=now)
         facts = {"order": str(order.id), "request": str(order.request_id), "kind": kind}
-        ledger.append(
-            Event.DEPLOYMENT_ORDERED, subject=f"version:{version.id}", actor=by.actor, at=now, facts=facts
-        )
+        ledger.append(Event.DEPLOYMENT_ORDERED, subject=f"version:{version.id}", actor=by.actor, at=now, facts=facts)
     return order
 
 

@@ -151,7 +151,12 @@ def _training_rows(parent: ModelVersion, protected: list[str]) -> pa.Table | Non
 def _run(folder: Path) -> None:
     """Run the trainer with nothing of this process's environment but where its libraries are."""
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "LANG") if name in os.environ}
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "OMP_NUM_THREADS": "1", "HOME": str(folder)}
+    quiet = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "OMP_NUM_THREADS": "1",
+        "HOME": str(folder),
+    }
     done = subprocess.run(
         [sys.executable, "-m", "governance.training", str(folder / "spec.json")],
         env={**kept, **quiet},
@@ -195,7 +200,11 @@ def _data(spec: dict[str, Any], folder: Path, name: str, by: User, now: datetime
     scored = [*features, {"name": "score", "role": "score"}]
     found = {
         role: datasets.register(
-            data=(folder / f"{role}.parquet").read_bytes(), name=f"{name} {role}", columns=columns, by=by, now=now
+            data=(folder / f"{role}.parquet").read_bytes(),
+            name=f"{name} {role}",
+            columns=columns,
+            by=by,
+            now=now,
         )
         for role, columns in (("training", labelled), ("holdout", labelled), ("golden", scored))
     }

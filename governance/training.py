@@ -1,6 +1,6 @@
 """Train a fraud model on a labelled frame. Pure of Django: also run as a process without any credentials.
 
-    python -m governance.training SPEC.json      (paths of data and output, schema, label, time, parameters)
+python -m governance.training SPEC.json      (paths of data and output, schema, label, time, parameters)
 """
 
 import json
@@ -15,7 +15,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType
+from mlflow.types import ColSpec, DataType, TensorSpec
 from mlflow.types import Schema as MlflowSchema
 from sklearn.metrics import roc_auc_score
 
@@ -112,10 +112,16 @@ def guess_schema(frame: pd.DataFrame, leave_out: Sequence[str]) -> Schema:
 
 
 def columns(
-    schema: Schema, *, label: str = "", time: str | None = None, protected: Sequence[str] = (), score: str = ""
+    schema: Schema,
+    *,
+    label: str = "",
+    time: str | None = None,
+    protected: Sequence[str] = (),
+    score: str = "",
 ) -> list[dict[str, Any]]:
     """Return the columns of a data set with their roles, as the registry wants them."""
-    named = {label: "label", time: "time", score: "score", **dict.fromkeys(protected, "protected")}
+    named: dict[str | None, str] = {label: "label", time: "time", score: "score"}
+    named.update(dict.fromkeys(protected, "protected"))
     others = [{"name": name, "role": role, "kind": "number"} for name, role in named.items() if name]
     return [{**column, "role": "feature"} for column in schema.dump()] + others
 
@@ -131,7 +137,8 @@ _TYPES = {
 
 def signature(schema: Schema) -> ModelSignature:
     """Return the MLflow signature of a schema."""
-    inputs = [ColSpec(_TYPES[c.kind], c.name, required=not c.nullable) for c in schema.columns]
+    columns = schema.columns
+    inputs: list[ColSpec | TensorSpec] = [ColSpec(_TYPES[c.kind], c.name, required=not c.nullable) for c in columns]
     return ModelSignature(inputs=MlflowSchema(inputs), outputs=MlflowSchema([ColSpec(DataType.double, "score")]))
 
 

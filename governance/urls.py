@@ -1,2 +1,34 @@
-"""Every route."""
-urlpatterns = []
+"""Every route of the web process. The scoring process has its own few."""
+
+from django.urls import include, path
+
+from governance.views import catalogue, dossiers, health, versions
+
+_VERSION = "models/<str:name>/versions/<int:number>"
+
+urlpatterns = [
+    path("", catalogue.home, name="home"),
+    path("models/<str:name>", catalogue.model_page, name="model"),
+    path(_VERSION, versions.version_page, name="version"),
+    path(f"{_VERSION}/checks", versions.checks_fragment, name="version-checks"),
+    path(f"{_VERSION}/order", versions.order_fragment, name="version-order"),
+    path(f"{_VERSION}/request", versions.request_approval, name="request-approval"),
+    path(f"{_VERSION}/sign", versions.sign, name="sign"),
+    path(f"{_VERSION}/promote", versions.promote, name="promote"),
+    path(f"{_VERSION}/roll-back", versions.roll_back, name="roll-back"),
+    path(f"{_VERSION}/dossier", dossiers.of_version, name="issue-version-dossier"),
+    path("decisions/<uuid:decision_id>/dossier", dossiers.of_decision, name="issue-decision-dossier"),
+    path("dossiers", dossiers.dossier_list, name="dossiers"),
+    path("dossiers/<uuid:dossier_id>", dossiers.dossier_page, name="dossier"),
+    path("dossiers/<uuid:dossier_id>/state", dossiers.dossier_fragment, name="dossier-state"),
+    path("dossiers/<uuid:dossier_id>/archive", dossiers.dossier_archive, name="dossier-archive"),
+    path("health", health.health, name="health"),
+    path("", include("registry.urls")),
+    path("", include("scoring.urls")),
+    path("", include("monitoring.urls")),
+    path("", include("registry.api.urls")),
+    path("", include("governance.api")),
+]
+handler403 = "governance.problems.forbidden"
+handler404 = "governance.problems.not_found"
+handler500 = "governance.problems.broken"

@@ -153,7 +153,12 @@ ACTIONS = {
             nothing_changed,
         ),
         _action(
-            "promote", {Stage.APPROVED}, Stage.CHAMPION, "governance.promote", nothing_changed, no_order_pending
+            "promote",
+            {Stage.APPROVED},
+            Stage.CHAMPION,
+            "governance.promote",
+            nothing_changed,
+            no_order_pending,
         ),
         _action("roll back", {Stage.SUPERSEDED}, Stage.CHAMPION, "governance.promote", no_order_pending),
     )

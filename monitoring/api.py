@@ -42,5 +42,14 @@ class MonitorRuns(APIView):
     def get(self, request: Request, name: str) -> Response:
         """Answer up to 100 runs with verdicts and measurements."""
         rows = MonitorRun.objects.filter(deployment__model=versions.model_named(name)).order_by("-performed_at")
-        fields = ("id", "monitor", "window_start", "window_end", "decisions", "verdict", "reasons", "measurements")
+        fields = (
+            "id",
+            "monitor",
+            "window_start",
+            "window_end",
+            "decisions",
+            "verdict",
+            "reasons",
+            "measurements",
+        )
         return Response(list(rows.values(*fields)[:MOST]))

@@ -29,9 +29,7 @@ class Candidate:
     def runtime(self) -> runtimes.Runtime:
         """The model, loaded anew from its verified bytes by the code that serves."""
         files = artifacts.files(self.version.artifact)
-        return runtimes.load(
-            self.version.flavour, files, self.version.lineage["model_file"], len(self.schema.columns)
-        )
+        return runtimes.load(self.version.flavour, files, self.version.lineage["model_file"], len(self.schema.columns))
 
     @cached_property
     def holdout(self) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from scoring.models import Deployment, RefusedLoad
 
 
 class CheckRun(models.Model):
-    """A check that a version owes under a policy. `leased_until` is the one column that moves: who is at it, until when.
+    """A check that a version owes under a policy. `leased_until` is the one column that moves.
 
     It is advanced by an update guarded with its old value; the run is done when its result exists.
     """

@@ -83,7 +83,12 @@ def perform(run: CheckRun, check: Check, *, now: datetime) -> CheckResult | None
         seconds=time.perf_counter() - started,
     )
     result.digest = canonical.digest(runs.record(result))
-    facts = {"check": run.check_name, "verdict": verdict, "result": result.digest, "policy": run.policy.digest}
+    facts = {
+        "check": run.check_name,
+        "verdict": verdict,
+        "result": result.digest,
+        "policy": run.policy.digest,
+    }
     try:
         with transaction.atomic():
             result.save(force_insert=True)
@@ -107,6 +112,10 @@ def _judged(run: CheckRun, check: Check) -> tuple[Measured, str, list[str]]:
         return Measured([]), verdicts.INSUFFICIENT, [refusal.detail]
     except Exception as error:  # noqa: BLE001 - a check that breaks is a result: `error`, which never counts as pass
         log.exception("check %s of %s broke", run.check_name, run.version)
-        return Measured([]), verdicts.ERROR, [f"The check broke: {type(error).__name__}. See the worker's log."]
+        return (
+            Measured([]),
+            verdicts.ERROR,
+            [f"The check broke: {type(error).__name__}. See the worker's log."],
+        )
     verdict, reasons = verdicts.judge(measured.measurements, rules["checks"][run.check_name])
     return measured, verdict, reasons

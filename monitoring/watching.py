@@ -90,7 +90,12 @@ def _run(
         evidence=measured.evidence,
         performed_at=now,
     )
-    facts = {"monitor": monitor, "verdict": verdict, "decisions": len(decisions), "until": run.window_end.isoformat()}
+    facts = {
+        "monitor": monitor,
+        "verdict": verdict,
+        "decisions": len(decisions),
+        "until": run.window_end.isoformat(),
+    }
     subject = f"model:{deployment.model_id}"
     try:
         with transaction.atomic():

@@ -25,9 +25,7 @@ def parquet(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def register(
-    *, data: bytes, name: str, columns: Sequence[dict[str, Any]], by: User, now: datetime
-) -> Dataset:
+def register(*, data: bytes, name: str, columns: Sequence[dict[str, Any]], by: User, now: datetime) -> Dataset:
     """Keep a Parquet file with the roles of its columns; the same bytes again give the same data set."""
     table = _open(data)
     columns = [_column(item, table) for item in columns]
@@ -64,9 +62,7 @@ def _column(item: dict[str, Any], table: pq.ParquetFile) -> dict[str, Any]:
     if role not in ROLES or name not in table.schema_arrow.names:
         known = ", ".join(table.schema_arrow.names[:20])
         raise Invalid(f"Column {name!r} with role {role!r}: name a column of the file ({known}) and one of {ROLES}.")
-    kind = Column(
-        str(name), item.get("kind", "number"), bool(item.get("nullable")), tuple(item.get("categories", ()))
-    )
+    kind = Column(str(name), item.get("kind", "number"), bool(item.get("nullable")), tuple(item.get("categories", ())))
     return {
         "name": kind.name,
         "role": role,

@@ -142,16 +142,22 @@ def verify_consistency(old: int, old_root: bytes, new: int, new_root: bytes, pro
         if proof or old_root != (EMPTY if old == 0 else new_root):
             raise wrong
         return
+    if _grown(old, old_root, new, proof) != (old_root, new_root):
+        raise wrong
+
+
+def _grown(old: int, old_root: bytes, new: int, proof: Sequence[bytes]) -> tuple[bytes, bytes] | None:
+    """Return the two roots that a consistency proof leads to; None when it has the wrong length."""
     path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
     if not path:
-        raise wrong
+        return None
     node, last = old - 1, new - 1
     while node & 1:
         node, last = node >> 1, last >> 1
     from_old = from_new = path[0]
     for item in path[1:]:
         if last == 0:
-            raise wrong
+            return None
         if node & 1 or node == last:
             from_old, from_new = node_hash(item, from_old), node_hash(item, from_new)
             while not node & 1 and node:
@@ -159,5 +165,4 @@ def verify_consistency(old: int, old_root: bytes, new: int, new_root: bytes, pro
         else:
             from_new = node_hash(from_new, item)
         node, last = node >> 1, last >> 1
-    if last or from_old != old_root or from_new != new_root:
-        raise wrong
+    return None if last else (from_old, from_new)

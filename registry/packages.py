@@ -31,17 +31,16 @@ def assemble(
     if version.unservable:
         raise Conflict(f"{version} cannot be served: {version.unservable}.")
     policy = policies.in_force(version.model.tier)
+    checked = _bands(bands)
     package = Package(
         version=version,
         policy=policy,
-        bands=_bands(bands),
+        bands=checked,
         reasons=_reasons(reasons or {}, Schema.load(version.schema)),
-        fallback=dict(fallback or {"band": bands[-1]["name"]}),
+        fallback={"band": _fallback(fallback, checked)},
         assembled_by=by,
         assembled_at=now,
     )
-    if package.fallback.get("band") not in [band["name"] for band in package.bands]:
-        raise Invalid("The fallback must name one of the bands.")
     package.digest = canonical.digest(record(package))
     found = Package.objects.filter(digest=package.digest).first()
     if found:
@@ -64,11 +63,18 @@ def record(package: Package) -> dict[str, Any]:
     }
 
 
+def _fallback(given: Mapping[str, Any] | None, bands: list[dict[str, Any]]) -> str:
+    """Return the band that is answered when no score can be given: the strictest unless another is named."""
+    names = [band["name"] for band in bands]
+    name = given.get("band") if isinstance(given, Mapping) else None
+    if given is not None and name not in names:
+        raise Invalid(f"The fallback is an object with `band`, one of {', '.join(names)}.")
+    return str(name or names[-1])
+
+
 def _bands(bands: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     try:
-        result = [
-            {"name": str(b["name"]), "from": float(b["from"]), "action": str(b.get("action", ""))} for b in bands
-        ]
+        result: list[dict[str, Any]] = [{"name": str(b["name"]), "from": float(b["from"]), "action": str(b.get("action", ""))} for b in bands]
     except (KeyError, TypeError, ValueError) as error:
         raise Invalid("Each band has a name, the score it starts from, and an action.") from error
     starts = [band["from"] for band in result]
@@ -80,6 +86,8 @@ def _bands(bands: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _reasons(given: Mapping[str, Mapping[str, str]], schema: Schema) -> dict[str, dict[str, str]]:
+    if not isinstance(given, Mapping) or not all(isinstance(reason, Mapping) for reason in given.values()):
+        raise Invalid("The reason map is an object of feature name to {code, text}.")
     strange = set(given) - set(schema.names)
     if strange:
         raise Invalid(f"The reason map speaks of {', '.join(sorted(strange))}, which are not features of this version.")

@@ -1,7 +1,7 @@
 """Register the rules of a risk tier; the policy in force.
 
-Rules are one JSON object (governance.policy_defaults shows each part). They are versioned and never changed: a new limit is a new
-policy, and approvals under the old one stay bound to it.
+Rules are one JSON object (governance.policy_defaults shows each part). They are versioned and never changed: a new
+limit is a new policy, and approvals under the old one stay bound to it.
 """
 
 from datetime import datetime

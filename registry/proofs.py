@@ -40,7 +40,10 @@ class StoredTree:
         span = (first, first + merkle.TILE_WIDTH - 1)
         if level == 0:
             entries = LedgerEntry.objects.filter(leaf_row__log=self.log, leaf_row__index__range=span)
-            return [merkle.leaf_hash(bytes(data)) for data in entries.order_by("leaf_row__index").values_list("bytes", flat=True)]
+            return [
+                merkle.leaf_hash(bytes(data))
+                for data in entries.order_by("leaf_row__index").values_list("bytes", flat=True)
+            ]
         below = Tile.objects.filter(log=self.log, level=level - 1, number__range=span).order_by("number")
         return [bytes(root) for root in below.values_list("root", flat=True)]
 

@@ -91,7 +91,13 @@ def _date(column: Column, value: Any) -> float:
         raise ValueError(f"must be {_MEANINGS['date']}") from error
 
 
-_ENCODERS = {"number": _number, "integer": _integer, "boolean": _boolean, "category": _category, "date": _date}
+_ENCODERS = {
+    "number": _number,
+    "integer": _integer,
+    "boolean": _boolean,
+    "category": _category,
+    "date": _date,
+}
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,13 @@ def tier(*, purpose: str, exposure: str) -> int:
 
 @transaction.atomic
 def register_model(
-    *, name: str, by: User, now: datetime, description: str = "", purpose: str = "decides", exposure: str = "high"
+    *,
+    name: str,
+    by: User,
+    now: datetime,
+    description: str = "",
+    purpose: str = "decides",
+    exposure: str = "high",
 ) -> RegisteredModel:
     """Register a model under a new name. Without a purpose and exposure it counts as the most material."""
     if not name or len(name) > 120 or any(c in name for c in "/:\\") or not name.isprintable():
@@ -67,7 +73,9 @@ def register(
     The files are kept by digest before the row is written; numbers run 1, 2, 3 … without a gap.
     """
     described = mlmodel.describe(files)
-    artifact = {path: {"sha256": artifacts.put(content), "size": len(content)} for path, content in sorted(files.items())}
+    artifact = {
+        path: {"sha256": artifacts.put(content), "size": len(content)} for path, content in sorted(files.items())
+    }
     data = dict(data or {})
     known = {
         **lineage,
@@ -117,7 +125,13 @@ def manifest(version: ModelVersion) -> dict[str, Any]:
 
 @transaction.atomic
 def tag(
-    *, model: RegisteredModel, version: ModelVersion | None, key: str, value: str | None, by: User, now: datetime
+    *,
+    model: RegisteredModel,
+    version: ModelVersion | None,
+    key: str,
+    value: str | None,
+    by: User,
+    now: datetime,
 ) -> None:
     """Set a tag of a model or version (None takes it away); what it was before stays on record."""
     Tag.objects.create(model=model, version=version, key=key, value=value, set_by=by, set_at=now)

@@ -95,13 +95,13 @@ def reasons(package: Package, names: list[str], attributions: list[float]) -> li
     """Return the principal reasons: the features that raised the score most, through the package's reason map."""
     ranked = sorted(zip(attributions, names, strict=True), key=lambda item: (-item[0], item[1]))
     return [
-        {"feature": name, "contribution": value, **package.reasons[name]} for value, name in ranked[:REASONS] if value > 0
+        {"feature": name, "contribution": value, **package.reasons[name]}
+        for value, name in ranked[:REASONS]
+        if value > 0
     ]
 
 
-def _build(
-    served: serving.Serving, explained: runtimes.Explained, inputs: bytes, now: datetime
-) -> Decision:
+def _build(served: serving.Serving, explained: runtimes.Explained, inputs: bytes, now: datetime) -> Decision:
     score, attributions = float(explained.score[0]), explained.attributions[0].tolist()
     band = band_of(served.package, score)
     answer = {
@@ -134,8 +134,8 @@ def _record(decision: Decision, served: serving.Serving, by: User, now: datetime
     facts = {
         "deployment": served.deployment.pk,
         "package": served.package.digest,
-        "inputs": commit("inputs", decision.inputs_salt, decision.inputs),
-        "answer": commit("answer", decision.answer_salt, decision.answer),
+        "inputs": commit("inputs", bytes(decision.inputs_salt), bytes(decision.inputs)),
+        "answer": commit("answer", bytes(decision.answer_salt), bytes(decision.answer)),
     }
     with transaction.atomic():
         decision.save(force_insert=True)

@@ -36,7 +36,8 @@ def record(*, outcomes: Sequence[Mapping[str, Any]], by: User, now: datetime) ->
 def _parse(item: Mapping[str, Any], place: int, now: datetime) -> Outcome:
     def wrong(name: str, detail: str) -> Invalid:
         return Invalid(
-            f"Outcome {place} has a wrong {name}.", reasons=[{"pointer": f"#/outcomes/{place}/{name}", "detail": detail}]
+            f"Outcome {place} has a wrong {name}.",
+            reasons=[{"pointer": f"#/outcomes/{place}/{name}", "detail": detail}],
         )
 
     if not isinstance(item, Mapping):

@@ -83,9 +83,7 @@ def a_version(by: User, name: str = "fraud", *, data: bool = True, **changes) ->
     made = trained()
     sets = {}
     if data:
-        labelled = training.columns(
-            made.schema, label=payments.LABEL, time=payments.TIME, protected=payments.PROTECTED
-        )
+        labelled = training.columns(made.schema, label=payments.LABEL, time=payments.TIME, protected=payments.PROTECTED)
         scored = training.columns(made.schema, score="score")
         for role, columns in (("training", labelled), ("holdout", labelled), ("golden", scored)):
             sets[role] = datasets.register(

@@ -3,40 +3,22 @@
 ada builds models, grace and alan sign, olivia promotes, clara audits, the engine asks.
 """
 
-import os
 import shutil
-import tempfile
 from types import SimpleNamespace
 
-_HOME = tempfile.mkdtemp(prefix="countersign-test-")
-os.environ.update(
-    COUNTERSIGN_HOME=_HOME,
-    ARTIFACTS=f"{_HOME}/artifacts",
-    PUBLISHED_LOG=f"{_HOME}/log-public",
-    LOG_VKEY_FILE=f"{_HOME}/keys/log.vkey",
-    LOG_KEY_FILE=f"{_HOME}/keys/log.key",
-    WARRANT_VKEY_FILE=f"{_HOME}/keys/warrant.vkey",
-    WARRANT_KEY_FILE=f"{_HOME}/keys/warrant.key",
-    SECRET_KEY="of tests",
-    PROCESS="web",
-    DEBUG="False",
-    MLFLOW_DISABLE_TELEMETRY="true",
-    DO_NOT_TRACK="true",
-    OMP_NUM_THREADS="1",
-)
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.db import connection, transaction
+from django.utils import timezone
 
-import pytest  # noqa: E402
-from django.contrib.auth.models import Group  # noqa: E402
-from django.db import connection, transaction  # noqa: E402
-from django.utils import timezone  # noqa: E402
-
-from governance import privileges, roles  # noqa: E402
-from governance.management.commands.setup_platform import make_keys  # noqa: E402
-from governance.policy_defaults import DEFAULTS  # noqa: E402
-from registry import people as registry_people  # noqa: E402
-from registry import policies  # noqa: E402
-from registry.models import User  # noqa: E402
-from tests import builders  # noqa: E402
+from governance import privileges, roles
+from governance.management.commands.setup_platform import make_keys
+from governance.policy_defaults import DEFAULTS
+from registry import people as registry_people
+from registry import policies
+from registry.models import User
+from tests import builders
 
 PEOPLE = {
     "ada": "data-scientist",
@@ -51,7 +33,7 @@ PEOPLE = {
 
 
 def pytest_unconfigure():
-    shutil.rmtree(_HOME, ignore_errors=True)
+    shutil.rmtree(settings.HOME, ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -110,6 +92,7 @@ def committed(django_db_setup, django_db_blocker):
 
 def _empty():
     """Empty every table as only the owner of a test database can: with the triggers off."""
+    shutil.rmtree(settings.PUBLISHED_LOG, ignore_errors=True)
     tables = [t for t in connection.introspection.table_names() if t.split("_")[0] in privileges.APPS]
     with connection.cursor() as cursor:
         for table in tables:

@@ -1,1 +1,1 @@
-"""A simulated world to show Countersign with."""
+"""A payments simulator, and the whole road walked on a running platform through its public interfaces alone."""

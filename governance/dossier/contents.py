@@ -119,10 +119,10 @@ def _finish(contents: Contents) -> Contents:
 
 def _people(contents: Contents) -> dict[str, Any]:
     """Say who stands behind the stable names that the entries use."""
-    actors = {entry.actor.removeprefix("user:") for entry in contents.entries.values() if entry.actor.startswith("user:")}
+    actors = {
+        entry.actor.removeprefix("user:") for entry in contents.entries.values() if entry.actor.startswith("user:")
+    }
     return {
         user.actor: {"name": user.get_full_name() or user.username, "roles": people.roles_of(user)}
         for user in User.objects.filter(pk__in=actors)
     }
-
-

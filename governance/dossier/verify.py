@@ -336,7 +336,7 @@ def check_evidence(objects):
 def check_deployments(files, keys, objects, entries):
     """Check every warrant and that what it lets serve was signed for; return deployment number -> package digest."""
     served = {}
-    for path, entry in entries.items():
+    for entry in entries.values():
         if entry["event"] != "deployment.made":
             continue
         facts = entry["facts"]
@@ -449,7 +449,9 @@ def main():
         print("REFUSED  a record is malformed (%s: %s)" % (type(error).__name__, error))
         return 1
     print("VERIFIED  %s" % summary["dossier"])
-    print("  %(entries)d log entries proven, %(records)d records, %(deployments)d deployments, %(files)d files" % summary)
+    print(
+        "  %(entries)d log entries proven, %(records)d records, %(deployments)d deployments, %(files)d files" % summary
+    )
     for name, identity in sorted(summary["keys"].items()):
         trust = "pinned by you" if summary["pinned"] else "from the dossier: compare it with the published one"
         print("  key %s %s (%s)" % (name, identity, trust))

@@ -16,14 +16,16 @@ BEGIN
     JOIN registry_modelversion v ON v.id = p.version_id
     WHERE q.id = NEW.request_id;
     IF NEW.digest <> asked.digest THEN
-        RAISE EXCEPTION 'signature refused: it is over another digest than the request''s' USING ERRCODE = 'check_violation';
+        RAISE EXCEPTION 'signature refused: it is over another digest than the request''s'
+            USING ERRCODE = 'check_violation';
     END IF;
     IF NEW.signer_id IN (asked.requested_by_id, asked.registered_by_id) THEN
         RAISE EXCEPTION 'signature refused: the author and the requester cannot sign' USING ERRCODE = 'check_violation';
     END IF;
     IF NOT EXISTS (SELECT 1 FROM registry_user_groups m JOIN auth_group g ON g.id = m.group_id
                    WHERE m.user_id = NEW.signer_id AND g.name = NEW.role) THEN
-        RAISE EXCEPTION 'signature refused: the signer does not hold the role %', NEW.role USING ERRCODE = 'check_violation';
+        RAISE EXCEPTION 'signature refused: the signer does not hold the role %', NEW.role
+            USING ERRCODE = 'check_violation';
     END IF;
     RETURN NEW;
 END $$;
@@ -41,7 +43,8 @@ BEGIN
     JOIN registry_policy l ON l.id = p.policy_id
     WHERE q.id = NEW.request;
     IF asked.id IS NULL OR asked.package_id <> NEW.package_id OR asked.model_id <> NEW.model_id THEN
-        RAISE EXCEPTION 'deployment refused: no request for this package of this model' USING ERRCODE = 'check_violation';
+        RAISE EXCEPTION 'deployment refused: no request for this package of this model'
+            USING ERRCODE = 'check_violation';
     END IF;
     IF NOT EXISTS (SELECT 1 FROM governance_order o WHERE o.id = NEW."order" AND o.request_id = asked.id) THEN
         RAISE EXCEPTION 'deployment refused: nobody ordered it' USING ERRCODE = 'check_violation';
@@ -57,8 +60,8 @@ BEGIN
         WHERE s.request_id = asked.id AND s.outcome = 'approve' AND s.role = demand ->> 'role'
           AND s.digest = asked.digest AND s.signer_id NOT IN (asked.requested_by_id, asked.registered_by_id);
         IF have < (demand ->> 'count')::integer THEN
-            RAISE EXCEPTION 'deployment refused: % of % signatures by role %', have, demand ->> 'count', demand ->> 'role'
-                USING ERRCODE = 'check_violation';
+            RAISE EXCEPTION 'deployment refused: % of % signatures by role %',
+                have, demand ->> 'count', demand ->> 'role' USING ERRCODE = 'check_violation';
         END IF;
     END LOOP;
     RETURN NEW;

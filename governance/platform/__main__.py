@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,22 +21,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="start the platform; Ctrl-C stops it")
     commands.add_parser("demo", help="start it and walk the whole road (DEMO_ONCE=1: then stop)")
-    execute = commands.add_parser(
-        "exec", help="run a command with PostgreSQL and Valkey of its own"
-    )
+    execute = commands.add_parser("exec", help="run a command with PostgreSQL and Valkey of its own")
     execute.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND …")
     given = parser.parse_args(argv)
     try:
         if given.command == "exec":
             words = given.words[1:] if given.words[:1] == ["--"] else given.words
             return _execute(words) if words else parser.error("exec: no command given")
-        return _run(walk=given.command == "demo")
+        code = _run(walk=given.command == "demo")
     except CannotStart as refusal:
         say(f"Cannot start: {refusal}")
         return 1
-    except Asked:
-        say("stopped")
-        return 0
+    except Asked as asked:
+        code = 128 + asked.number if given.command == "exec" else 0
+    say("stopped")
+    return code
 
 
 def _run(*, walk: bool) -> int:
@@ -44,31 +44,27 @@ def _run(*, walk: bool) -> int:
     web_port, scoring_port = port("WEB_PORT", 8000), port("SCORING_PORT", 8001)
     home.folder("keys")
     with Supervisor(home, lock) as supervisor:
-        told = Surroundings(
-            home,
-            services.database(supervisor, home),
-            services.broker(supervisor, home),
-            web_port,
-            scoring_port,
-        )
-        # Demo people have known passwords: they go into our own database only, or where the demo is wanted.
-        if code := supervisor.run(
-            processes.setup(told, people=walk or "DATABASE_URL" not in os.environ)
-        ):
-            raise CannotStart(f"setup ended with code {code}:\n{supervisor.last_lines('setup')}")
-        say("setup done")
+        databases, broker = services.database(supervisor, home), services.broker(supervisor, home)
+        told = Surroundings(home, databases, broker, web_port, scoring_port)
+        # Demo people have well-known passwords: they go only into our own database, or where asked for.
+        _set_up(supervisor, processes.setup(told, people=walk or "DATABASE_URL" not in os.environ))
         supervisor.start(*processes.servers(told))
         supervisor.start(*processes.helpers(told))
-        print(
-            f"pages and APIs  http://{LOCAL}:{web_port}\nscoring         http://{LOCAL}:{scoring_port}",
-            flush=True,
-        )
+        print(f"pages and APIs  http://{LOCAL}:{web_port}", flush=True)
+        print(f"scoring         http://{LOCAL}:{scoring_port}", flush=True)
         if walk:
             code = supervisor.run(processes.walk(told))
-            if os.environ.get("DEMO_ONCE") == "1":
+            if os.environ.get("DEMO_ONCE") == "1" or supervisor.interrupted:
                 return code
         print("Ctrl-C stops it", flush=True)
-        supervisor.wait()
+        return supervisor.wait()
+
+
+def _set_up(supervisor: Supervisor, step: Process) -> None:
+    began = time.monotonic()
+    if code := supervisor.run(step):
+        raise CannotStart(f"{step.name} ended with code {code}:\n{supervisor.last_lines(step.name)}")
+    say(f"{step.name} done in {time.monotonic() - began:.1f} s")
 
 
 def _execute(words: Sequence[str]) -> int:

@@ -17,7 +17,7 @@ _SQL = PROJECT / "governance" / "deploy" / "roles.sql"
 def prepare(cluster: Cluster, home: Home) -> None:
     """Make the database and its roles, unless they are there, and set the roles' passwords."""
     with cluster.connect() as admin:
-        if not admin.execute("SELECT FROM pg_database WHERE datname = %s", [NAME]).fetchone():
+        if not admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME]).fetchone():
             admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(NAME)))
     with cluster.connect(NAME) as admin:
         admin.execute(_SQL.read_bytes())
@@ -38,9 +38,5 @@ def url(cluster: Cluster, home: Home, role: str) -> str:
 
 def _set_password(admin: psycopg.Connection, name: str, password: str) -> None:
     """Send only the SCRAM verifier: the password itself cannot end up in the server's log."""
-    verifier = admin.pgconn.encrypt_password(
-        password.encode(), name.encode(), b"scram-sha-256"
-    ).decode()
-    admin.execute(
-        sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(name), sql.Literal(verifier))
-    )
+    verifier = admin.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
+    admin.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(name), sql.Literal(verifier)))

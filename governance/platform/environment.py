@@ -9,7 +9,10 @@ from governance.platform.home import Home
 from governance.platform.probes import LOCAL
 
 # Secrets and everything unforeseen in the operator's own environment stay there.
-_INHERITED = "PATH HOME LANG LC_ALL TMPDIR TZ DEBUG ALLOWED_HOSTS LOG_LEVEL LOG_ORIGIN ARTIFACTS PUBLISHED_LOG".split()
+_INHERITED = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ"),
+    *("DEBUG", "ALLOWED_HOSTS", "LOG_LEVEL", "LOG_ORIGIN", "ARTIFACTS", "PUBLISHED_LOG"),
+)
 
 
 def inherited() -> dict[str, str]:

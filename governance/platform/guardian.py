@@ -1,9 +1,9 @@
 """Outlives a killed supervisor just long enough to end every process it had started.
 
-Run as a script of its own, so that it imports nothing of the project. Its standard input is a pipe from the
-supervisor, which tells it process groups ("+ 123 15": end group 123 with signal 15; "- 123": it has ended).
-The pipe's end is the supervisor's end, however it came: then all groups still known are asked to end, and killed
-if they do not. It inherits the lock of the data folder, so that nobody starts before that is done.
+Run as a script of its own, so that it imports nothing of the project. Its standard input is a pipe from
+the supervisor, which tells it process groups ("+ 123 15": end group 123 with signal 15; "- 123": it has
+ended). The pipe's end is the supervisor's end, however it came: then all groups still known are asked to
+end, and killed if they do not. It inherits the lock of the data folder, so that nobody starts before that.
 """
 
 import os
@@ -13,7 +13,7 @@ import sys
 import time
 from contextlib import suppress
 
-_GRACE = 10.0
+_GRACE = 5.0
 
 
 class Guardian:

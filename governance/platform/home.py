@@ -27,9 +27,7 @@ class Home:
     @classmethod
     def open(cls, path: Path | None = None) -> "Home":
         """Return the data folder, made if missing; refuse one of another layout or owner."""
-        home = cls(
-            path or Path(os.environ.get("COUNTERSIGN_HOME") or PROJECT / ".countersign").absolute()
-        )
+        home = cls(path or Path(os.environ.get("COUNTERSIGN_HOME") or PROJECT / ".countersign").absolute())
         try:
             home.folder()
             home._check_layout()

@@ -16,8 +16,10 @@ def library_path(home: Home) -> str | None:
         return None
     folder = home.folder("lib")
     link = folder / _LIBRARY
-    link.unlink(missing_ok=True)
-    link.symlink_to(_carried())
+    carried = _carried()
+    if not link.exists() or link.resolve() != carried.resolve():
+        link.unlink(missing_ok=True)
+        link.symlink_to(carried)
     return str(folder)
 
 

@@ -3,11 +3,11 @@
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
@@ -55,24 +55,21 @@ class Cluster:
         except psycopg.OperationalError as error:
             if "password authentication failed" in str(error):
                 raise CannotStart(
-                    f"PostgreSQL in {self.data} refuses the password in secrets/{SUPERUSER}: the file was lost or "
-                    "changed. Put it back, or remove the data folder to begin anew."
+                    f"PostgreSQL in {self.data} refuses the password in secrets/{SUPERUSER}: the file was lost "
+                    "or changed. Put it back, or remove the data folder to begin anew."
                 ) from error
             return False
         return True
 
 
-def cluster(home: Home) -> Cluster:
-    """Return the cluster of the data folder, initialised if new, and nothing of an earlier run alive."""
+def cluster(home: Home, run: Callable[[Process], int]) -> Cluster:
+    """Return the cluster of the data folder, made with `run` if new, and nothing of an earlier run alive."""
     as_whom = runner(home)
-    where = as_whom.place or home.path
-    binaries = find(as_whom)
-    sockets = as_whom.place / "run" if as_whom.place else home.sockets()
-    if as_whom.place:
-        as_whom.own_folder("run")
-    found = Cluster(binaries, as_whom, where / "postgres", sockets, home.secret(SUPERUSER))
+    place = as_whom.place or home.path
+    sockets = as_whom.own_folder("run") if as_whom.place else home.sockets()
+    found = Cluster(find(as_whom), as_whom, place / "postgres", sockets, home.secret(SUPERUSER))
     if not found.data.exists():
-        _initialise(found)
+        _initialise(found, run)
     _check_version(found)
     _stop_leftovers(found.data)
     return found
@@ -82,58 +79,38 @@ def process(cluster: Cluster) -> Process:
     """Return the server; SIGINT is its fast and clean stop."""
     settings = _SETTINGS | {"unix_socket_directories": f'"{cluster.sockets}"'}
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-    argv = [
-        *cluster.runner.prefix,
-        str(cluster.binaries.folder / "postgres"),
-        "-D",
-        str(cluster.data),
-        *options,
-    ]
-    return Process(
-        "postgres",
-        argv,
-        inherited() | {"LANG": "C", "LC_ALL": "C"},
-        ready=cluster.ready,
-        stop=signal.SIGINT,
-        account=cluster.runner.account,
-        folder=cluster.data,
-    )
+    server = _program(cluster, "postgres", "-D", str(cluster.data), *options)
+    return replace(server, ready=cluster.ready, restart=True, stop=signal.SIGINT, folder=cluster.data)
 
 
-def _initialise(cluster: Cluster) -> None:
+def _initialise(cluster: Cluster, run: Callable[[Process], int]) -> None:
     """Make the cluster beside its place and rename it: a kill half-way leaves no half cluster."""
     draft = cluster.data.with_name("postgres.draft")
     shutil.rmtree(draft, ignore_errors=True)
     with tempfile.NamedTemporaryFile("w", dir=cluster.data.parent) as password:
         password.write(cluster.password)
         password.flush()
-        user, group = cluster.runner.account or (None, None)
-        if user is not None and group is not None:
-            os.chown(password.name, user, group)
-        made = subprocess.run(
-            [
-                *cluster.runner.prefix,
-                str(cluster.binaries.folder / "initdb"),
-                f"--pgdata={draft}",
-                f"--username={SUPERUSER}",
-                "--auth=scram-sha-256",
-                f"--pwfile={password.name}",
-                "--encoding=UTF8",
-                *_locale(cluster.binaries.major),
-            ],
-            env=inherited() | {"LANG": "C", "LC_ALL": "C"},
-            cwd=cluster.data.parent,
-            user=user,
-            group=group,
-            extra_groups=None if group is None else [],
-            capture_output=True,
-            text=True,
-        )
-    if made.returncode:
-        raise CannotStart(
-            f"PostgreSQL cannot make a cluster in {draft}:\n{made.stdout}{made.stderr}"
-        )
+        if cluster.runner.account:
+            os.chown(password.name, *cluster.runner.account)
+        options = [
+            f"--pgdata={draft}",
+            f"--username={SUPERUSER}",
+            "--auth=scram-sha-256",
+            f"--pwfile={password.name}",
+            "--encoding=UTF8",
+            *_locale(cluster.binaries.major),
+        ]
+        code = run(_program(cluster, "initdb", *options))
+    if code:
+        raise CannotStart(f"PostgreSQL's initdb ended with code {code} in {draft}; see log/initdb.log.")
     draft.rename(cluster.data)
+
+
+def _program(cluster: Cluster, name: str, *arguments: str) -> Process:
+    argv = [*cluster.runner.prefix, str(cluster.binaries.folder / name), *arguments]
+    env = inherited() | {"LANG": "C", "LC_ALL": "C"}
+    folder, account = cluster.data.parent, cluster.runner.account
+    return Process(name, argv, env, restart=False, account=account, folder=folder)
 
 
 def _locale(major: int) -> list[str]:
@@ -157,18 +134,16 @@ def _stop_leftovers(data: Path) -> None:
     """Stop a server of a killed run that still works in this folder; we hold the folder's lock."""
     if not Path("/proc/self").exists():
         return  # PostgreSQL's own check of its pid file must do
-    deadline = time.monotonic() + 15
-    while left := _working_in(data):
-        late = time.monotonic() > deadline
-        for pid in left:
-            with suppress(ProcessLookupError):
-                os.kill(
-                    pid,
-                    signal.SIGKILL if late else signal.SIGINT if _is_postmaster(pid, data) else 0,
-                )
+    note, deadline = data / "postmaster.pid", time.monotonic() + 15
+    while left := _working_in(data.resolve()):
+        postmaster = int(note.read_text().split()[0]) if note.exists() else 0
+        if time.monotonic() > deadline:
+            _signal(left, signal.SIGKILL)
+        elif postmaster in left:
+            _signal([postmaster], signal.SIGINT)
         time.sleep(0.1)
     # Nobody works here, so the pid in this file is nobody's or a stranger's, which would stop the start.
-    (data / "postmaster.pid").unlink(missing_ok=True)
+    note.unlink(missing_ok=True)
 
 
 def _working_in(data: Path) -> list[int]:
@@ -177,14 +152,12 @@ def _working_in(data: Path) -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with suppress(OSError):
-                if (entry / "cwd").readlink() == data and b"postgres" in (
-                    entry / "cmdline"
-                ).read_bytes():
+                if (entry / "cwd").readlink() == data and b"postgres" in (entry / "cmdline").read_bytes():
                     found.append(int(entry.name))
     return found
 
 
-def _is_postmaster(pid: int, data: Path) -> bool:
-    with suppress(OSError):
-        return os.fsencode(data) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    return False
+def _signal(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)

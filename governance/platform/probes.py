@@ -55,11 +55,7 @@ def port(variable: str, default: int) -> int:
         try:
             listener.bind((LOCAL, number))
         except OSError as error:
-            reason = (
-                "another program listens there"
-                if error.errno == errno.EADDRINUSE
-                else error.strerror
-            )
+            reason = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
             raise CannotStart(
                 f"Port {number} cannot be used: {reason}. Stop that program, "
                 f"or choose another port: {variable}={number + 1000}."

@@ -12,7 +12,7 @@ def database(supervisor: Supervisor, home: Home) -> Mapping[str, str]:
     """Return the URL of each role's database, its server running."""
     if external := os.environ.get("DATABASE_URL"):
         return _external(external)
-    cluster = postgres.cluster(home)
+    cluster = postgres.cluster(home, supervisor.run)
     supervisor.start(postgres.process(cluster))
     databases.prepare(cluster, home)
     return {role: databases.url(cluster, home, role) for role in databases.ROLES}

@@ -5,8 +5,9 @@ import selectors
 import signal
 import sys
 import time
+from contextlib import suppress
 from types import FrameType, TracebackType
-from typing import NoReturn, Self
+from typing import Self
 
 from governance.platform.guardian import Guardian
 from governance.platform.home import CannotStart, Home
@@ -59,15 +60,14 @@ class Supervisor:
         self._groups: list[list[Watched]] = []  # in the order they were started
         self._asked: list[int] = []
         self._stopping = False
+        self.interrupted = False  # the console's process was asked to end: being asked again ends all
         self._before = {number: signal.signal(number, self._ask) for number in _ASKS}
 
     def __enter__(self) -> Self:
         """Nothing runs yet."""
         return self
 
-    def __exit__(
-        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Leave no process behind."""
         self.stop()
         self._guardian.close()
@@ -89,7 +89,7 @@ class Supervisor:
                 self._check(watched, began)
 
     def run(self, process: Process) -> int:
-        """Run a process to its end and return its exit code; signals meanwhile are passed on to it."""
+        """Run a process to its end, return its exit code; one on the console is told what we are asked."""
         watched = Watched(process)
         self._groups.append([watched])
         self._spawn(watched)
@@ -97,17 +97,19 @@ class Supervisor:
             try:
                 self._turn()
             except Asked as asked:
-                if process.console and watched.child:
-                    watched.child.signal(asked.number, group=True)
-                else:
+                if not process.console or self.interrupted or not watched.child:
                     raise
+                self.interrupted = True
+                watched.child.signal(asked.number, group=True)
         self._groups.pop()
         return watched.code
 
-    def wait(self) -> NoReturn:
+    def wait(self) -> int:
         """Keep everything running until asked to stop."""
-        while True:
-            self._turn()
+        with suppress(Asked):
+            while True:
+                self._turn()
+        return 0
 
     def stop(self) -> None:
         """Stop everything, what was started last first; kill what does not stop in time."""
@@ -185,9 +187,7 @@ class Supervisor:
         watched.failures = 0 if steady else watched.failures + 1
         pause = min(_LONGEST_PAUSE, 0.25 * 2**watched.failures)
         watched.due = time.monotonic() + pause
-        say(
-            f"{child.process.name} ended with code {watched.code}; starting it again in {pause:.1f} s"
-        )
+        say(f"{child.process.name} ended with code {watched.code}; starting it again in {pause:.1f} s")
 
     def _again(self, watched: Watched) -> bool:
         wanted = watched.kept and watched.process.restart and not self._stopping

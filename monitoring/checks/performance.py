@@ -43,4 +43,7 @@ def _by_class(labels: np.ndarray, scores: np.ndarray) -> dict[str, list[float]]:
         name: np.histogram(scores[labels == label], edges)[0] / max(1, (labels == label).sum())
         for label, name in ((0, "legitimate"), (1, "adverse"))
     }
-    return {"edges": edges.round(2).tolist(), **{name: share.round(5).tolist() for name, share in shares.items()}}
+    return {
+        "edges": edges.round(2).tolist(),
+        **{name: share.round(5).tolist() for name, share in shares.items()},
+    }

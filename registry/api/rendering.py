@@ -18,7 +18,10 @@ class Json(BaseRenderer):
     charset = None
 
     def render(
-        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
         """Return the bytes of the answer; no body at all for None."""
         return b"" if data is None else orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY)
@@ -34,4 +37,6 @@ class JsonParser(BaseParser):
         try:
             return orjson.loads(stream.read())
         except orjson.JSONDecodeError as error:
-            raise Invalid(f"The body is not JSON: {error}. NaN and Infinity are not JSON; send null instead.") from error
+            raise Invalid(
+                f"The body is not JSON: {error}. NaN and Infinity are not JSON; send null instead."
+            ) from error

@@ -14,7 +14,8 @@ CREATE INDEX entry_order ON registry_ledgerentry (log, xid, id);
 """
 PLAIN = """
 DROP INDEX entry_order;
-ALTER TABLE registry_ledgerentry DROP COLUMN xid, DROP COLUMN inserted_at, DROP COLUMN leaf, DROP CONSTRAINT entry_of_at_most_4_kib;
+ALTER TABLE registry_ledgerentry DROP COLUMN xid, DROP COLUMN inserted_at, DROP COLUMN leaf,
+    DROP CONSTRAINT entry_of_at_most_4_kib;
 """
 
 

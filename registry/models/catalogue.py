@@ -20,7 +20,10 @@ class RegisteredModel(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
-        permissions = [("register_version", "Register models, data sets and versions"), ("read", "Read everything")]
+        permissions = [
+            ("register_version", "Register models, data sets and versions"),
+            ("read", "Read everything"),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -9,8 +9,8 @@ class LedgerEntry(models.Model):
     """One entry: `bytes` are hashed as they are and never rebuilt. Inserted unsequenced, in the caller's transaction.
 
     What only the database knows is in the migration: `xid`, the inserting transaction; `leaf`, the hash computed
-    by the database itself; `inserted_at`; and that an entry has at most 4 KiB. `event`, `subject` and `actor` repeat what `bytes` say, for searching;
-    `verify_ledger` compares them.
+    by the database itself; `inserted_at`; and that an entry has at most 4 KiB. `event`, `subject` and `actor` repeat
+    what `bytes` say, for searching; `verify_ledger` compares them.
     """
 
     id = models.BigAutoField(primary_key=True)

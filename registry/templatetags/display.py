@@ -1,15 +1,41 @@
-"""How digests, numbers, moments and verdicts look on a page."""
+"""How digests, numbers, moments, verdicts and stages look on a page. State is never shown by colour alone."""
+
+from datetime import datetime
 
 from django import template
+from django.contrib.auth.models import AnonymousUser
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from registry import people
+from registry.models import User
 
 register = template.Library()
 
-_MARKS = {
-    "pass": ("✓", "Passed"),
-    "warn": ("!", "Warning"),
-    "fail": ("✗", "Failed"),
-    "insufficient": ("?", "Insufficient evidence"),
-    "error": ("✗", "Error"),
+# code: sign, words, tone
+_LOOKS = {
+    "pass": ("✓", "Passed", "good"),
+    "warn": ("!", "Warning", "warn"),
+    "fail": ("✗", "Failed", "bad"),
+    "insufficient": ("?", "Insufficient evidence", "warn"),
+    "error": ("✗", "Error", "bad"),
+    "running": ("↻", "Running", "plain"),
+    "waiting": ("…", "Waiting", "plain"),
+    "unservable": ("✗", "Cannot be served", "bad"),
+    "registered": ("…", "Registered, checks open", "plain"),
+    "blocked": ("✗", "Blocked by checks", "bad"),
+    "checked": ("○", "Checked", "info"),
+    "requested": ("●", "In review", "warn"),
+    "rejected": ("✗", "Rejected", "bad"),
+    "approved": ("✓", "Approved", "good"),
+    "champion": ("★", "Champion", "good"),
+    "superseded": ("‹", "Superseded", "plain"),
+    "drifted": ("▲", "Drifted", "bad"),
+    "stable": ("✓", "Stable", "good"),
+    "open": ("●", "Open", "warn"),
+    "answered": ("✓", "Answered", "plain"),
+    "approve": ("✓", "Approved", "good"),
+    "reject": ("✗", "Rejected", "bad"),
 }
 
 
@@ -26,18 +52,55 @@ def number(value: object) -> str:
 
 
 @register.filter
+def signed(value: object) -> str:
+    """Return a number with its sign and four significant digits, or a dash."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return "–"
+    return f"{value:+.4g}".replace("-", "−") if value else "0"
+
+
+@register.filter
+def thousands(value: object) -> str:
+    """Return a count with its thousands apart, or a dash."""
+    return f"{value:,}" if isinstance(value, int) else "–"
+
+
+@register.filter
 def percent(value: object) -> str:
     """Return a share as per cent."""
     return f"{value:.1%}" if isinstance(value, int | float) else "–"
 
 
 @register.filter
-def mark(verdict: str) -> str:
-    """Return the sign of a verdict: state is never shown by colour alone."""
-    return _MARKS.get(verdict, ("·", ""))[0]
+def moment(value: datetime | None) -> SafeString | str:
+    """Return a moment in UTC, to the second."""
+    if value is None:
+        return "–"
+    return format_html('<time datetime="{}">{}</time>', value.isoformat(), f"{value:%Y-%m-%d %H:%M:%S}")
 
 
 @register.filter
-def words(verdict: str) -> str:
-    """Return a verdict in words."""
-    return _MARKS.get(verdict, ("", verdict.replace("_", " ").capitalize()))[1]
+def mark(code: str) -> str:
+    """Return the sign of a verdict or stage."""
+    return _LOOKS.get(code, ("·", "", ""))[0]
+
+
+@register.filter
+def words(code: str) -> str:
+    """Return a verdict or stage in words."""
+    return _LOOKS[code][1] if code in _LOOKS else code.replace("_", " ").capitalize()
+
+
+@register.filter
+def badge(code: str) -> SafeString:
+    """Return a verdict or stage as a badge: its sign, its words and, for those who see it, its tone."""
+    tone = _LOOKS.get(code, ("", "", "plain"))[2]
+    return format_html(
+        '<span class="badge {}"><span aria-hidden="true">{}</span> {}</span>', tone, mark(code), words(code)
+    )
+
+
+@register.simple_tag
+def roles(user: User | AnonymousUser) -> str:
+    """Return the roles of who is signed in."""
+    return ", ".join(people.roles_of(user)) if isinstance(user, User) else ""

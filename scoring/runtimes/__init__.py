@@ -58,4 +58,3 @@ def checked(explained: Explained, flavour: str) -> Explained:
     if not gap <= TOLERANCE[flavour]:
         raise Mismatch(f"The attributions miss the model's margin by {gap:.3g}; the answer cannot be explained.")
     return explained
-

@@ -21,7 +21,12 @@ from registry.refusals import Invalid
 from scoring.runtimes import Explained
 
 flavour = "sklearn"
-_TREES = (GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier, ExtraTreesClassifier)
+_TREES = (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    ExtraTreesClassifier,
+)
 _TRUSTED = "sklearn."  # types whose loading runs no code but scikit-learn's own
 
 

@@ -219,9 +219,7 @@ def test_a_new_typology_escapes_the_model(model: Any) -> None:
     assert auc(model, stream) < auc(model, known) - 0.05
 
 
-def test_groups_are_flagged_at_different_rates_but_not_absurdly(
-    model: Any, held_out: pd.DataFrame
-) -> None:
+def test_groups_are_flagged_at_different_rates_but_not_absurdly(model: Any, held_out: pd.DataFrame) -> None:
     scores = model.predict_proba(inputs(held_out))[:, 1]
     flagged = pd.Series(scores > np.quantile(scores, 0.95), index=held_out.index)
     for name in PROTECTED:

@@ -59,9 +59,7 @@ def test_nothing_is_promoted_before_everybody_signed(people):
 def test_new_evidence_voids_a_request(people):
     version = builders.an_approved_version(people.ada, people.grace, people.alan)
     rules = lifecycle.policies.in_force(1).rules
-    lifecycle.policies.adopt(
-        tier=1, rules={**rules, "review_budget": 0.02}, by=people.alan, now=builders.now()
-    )
+    lifecycle.policies.adopt(tier=1, rules={**rules, "review_budget": 0.02}, by=people.alan, now=builders.now())
     with pytest.raises(NotAllowed, match="must be approved"):
         promotion.promote(version=version, reason="Go.", by=people.olivia, now=builders.now())
 

@@ -47,9 +47,7 @@ class Command(BaseCommand):
             dataset = datasets.register(
                 data=sink.getvalue(),
                 name=options["name"] or options["file"].name,
-                columns=training.columns(
-                    found.schema, label=found.label, time=found.time, protected=found.protected
-                ),
+                columns=training.columns(found.schema, label=found.label, time=found.time, protected=found.protected),
                 by=by,
                 now=timezone.now(),
             )

@@ -1,0 +1,98 @@
+"""What the walk runs on: the simulated payments, or the file named by DATA (with LABEL, PROTECTED, TIME, ID)."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from governance import importing, training
+from governance.demo import payments
+from monitoring import frames
+from registry.schema import Column, Schema
+
+TRAFFIC = 600  # decisions asked for before and again after the drift
+
+
+@dataclass(frozen=True)
+class Story:
+    """Everything that depends on the data: what to train on, what traffic looks like before and after it drifts."""
+
+    model: str
+    title: str
+    trained: training.Trained
+    label: str
+    time: str | None
+    protected: tuple[str, ...]
+    before: pd.DataFrame
+    after: pd.DataFrame
+    notes: list[str]
+
+    def request(self, row: Mapping[str, object]) -> dict[str, object]:
+        """Return the body of a score request for one row."""
+        attributes = {name: str(row[name]) for name in self.protected}
+        return {"features": frames.plain(row, self.trained.schema), "attributes": attributes}
+
+
+def tell() -> Story:
+    """Return the story of the environment's DATA, else of simulated payments."""
+    return _file(Path(os.environ["DATA"])) if os.environ.get("DATA") else _payments()
+
+
+def _payments() -> Story:
+    frame = payments.simulate(30_000, seed=7)
+    drifted = payments.simulate(6000, seed=8, scenario=payments.Scenario(drift=1.0, new_typology=True))
+    columns = [
+        Column(c.name, c.kind, c.nullable or bool(drifted[c.name].isna().any()), c.categories)
+        for c in training.guess_schema(frame[list(payments.FEATURES)], leave_out=()).columns
+    ]
+    trained = training.train(
+        frame, Schema(tuple(columns)), label=payments.LABEL, time=payments.TIME, keep=payments.PROTECTED
+    )
+    return Story(
+        model="payment-fraud",
+        title="30,000 simulated payments",
+        trained=trained,
+        label=payments.LABEL,
+        time=payments.TIME,
+        protected=payments.PROTECTED,
+        before=trained.holdout.sample(TRAFFIC, random_state=1),
+        after=drifted.sample(TRAFFIC, random_state=2),
+        notes=[],
+    )
+
+
+def _file(path: Path) -> Story:
+    found = importing.read(
+        path,
+        label=os.environ.get("LABEL", ""),
+        time=os.environ.get("TIME"),
+        identifier=os.environ.get("ID"),
+        protected=os.environ.get("PROTECTED", "").replace(",", " ").split(),
+    )
+    trained = training.train(found.frame, found.schema, label=found.label, time=found.time, keep=found.protected)
+    rows = trained.holdout
+    return Story(
+        model=path.stem.lower().replace("_", "-"),
+        title=f"{len(found.frame):,} rows of {path.name}",
+        trained=trained,
+        label=found.label,
+        time=found.time,
+        protected=found.protected,
+        before=rows.sample(TRAFFIC, random_state=1, replace=len(rows) < TRAFFIC),
+        after=_shift(rows.sample(TRAFFIC, random_state=2, replace=len(rows) < TRAFFIC), trained),
+        notes=found.notes,
+    )
+
+
+def _shift(rows: pd.DataFrame, trained: training.Trained) -> pd.DataFrame:
+    """Move the population of a file we know nothing about: half of the numeric features by a standard deviation."""
+    numeric = [column for column in trained.schema.columns if column.kind in ("number", "integer")]
+    moved = rows.copy()
+    for column in numeric[::2]:
+        values = rows[column.name].astype("Float64")
+        spread = float(np.nan_to_num(values.std())) or 1.0
+        moved[column.name] = (values + spread).round().astype("Int64") if column.kind == "integer" else values + spread
+    return moved

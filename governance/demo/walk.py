@@ -1,0 +1,376 @@
+"""The whole road, live: train, register, check, sign, promote, score, drift, retrain, prove.
+
+It touches the platform as its users do, over HTTP and with a stock mlflow client, and nothing else. Each step says
+what happens, checks the result, and gives a link. Run by `make demo`.
+"""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+
+import httpx
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.exceptions import MlflowException
+
+from governance import training
+from governance.demo.clients import Refused, ask, browser, environment, program, until
+from governance.demo.data import Story, tell
+
+STEPS = 12
+CLIENTS = 4
+
+
+class Narrator:
+    """Prints the steps as they happen."""
+
+    def __init__(self, base: str) -> None:
+        self.base = base
+        self.number = 0
+
+    @contextmanager
+    def step(self, title: str) -> Iterator["Narrator"]:
+        """Announce a step; name it if it fails."""
+        self.number += 1
+        started = time.monotonic()
+        print(f"\n[{self.number:2}/{STEPS}] {title} …", flush=True)
+        try:
+            yield self
+        except Exception as error:
+            print(f"        FAILED at step {self.number}, {title}: {error}", file=sys.stderr, flush=True)
+            raise
+        print(f"        done in {time.monotonic() - started:.1f} s", flush=True)
+
+    def say(self, text: str) -> None:
+        """Print one line under the step."""
+        print(f"        {text}", flush=True)
+
+    def link(self, path: str) -> None:
+        """Print where to look."""
+        print(f"        → {self.base}{path}", flush=True)
+
+
+class Walk:
+    """One walk on one running platform."""
+
+    def __init__(self) -> None:
+        self.base = environment("PUBLIC_URL")
+        self.home = Path(environment("COUNTERSIGN_HOME"))
+        known = json.loads((self.home / "secrets" / "demo_people.json").read_text())
+        self.passwords, self.tokens = known["passwords"], known["tokens"]
+        self.narrator = Narrator(self.base)
+        self.ada = program(self.base, self.tokens["ada"])
+        self.engine = program(environment("SCORING_URL"), self.tokens["engine"])
+
+    def person(self, username: str) -> httpx.Client:
+        """Return somebody's signed-in browser."""
+        return browser(self.base, username, self.passwords[username])
+
+    def stage(self, model: str, version: int) -> dict[str, Any]:
+        """Return where a version stands."""
+        found: dict[str, Any] = ask(self.ada, "GET", f"/api/v1/models/{model}/versions/{version}/stage")
+        return found
+
+    def champion(self, model: str) -> int | None:
+        """Return the number of the version that serves, if there is one."""
+        answer = self.ada.get(f"/api/v1/models/{model}/versions/1/stage")
+        return 1 if answer.status_code == 200 and answer.json()["stage"] in ("champion", "superseded") else None
+
+    # The steps
+
+    def train(self) -> Story:
+        """A data scientist trains a model on labelled data."""
+        with self.narrator.step("Ada trains a model on labelled data") as n:
+            story = tell()
+            auc = story.trained.metrics["roc_auc"]
+            n.say(f"{story.title}; {len(story.trained.schema.columns)} features; ROC AUC {auc:.3f} out of time/sample")
+            for note in story.notes:
+                n.say(f"note: {note}")
+            if not 0.6 < auc < 0.995:
+                raise Refused(f"an AUC of {auc:.3f} is not a model anybody should look at")
+        return story
+
+    def upload(self, story: Story) -> dict[str, str]:
+        """She sends the data it was trained and is to be judged on, by digest."""
+        with self.narrator.step("Ada sends training, holdout and golden data") as n:
+            roles: dict[str, dict[str, Any]] = {
+                "training": {"label": story.label, "time": story.time, "protected": story.protected},
+                "holdout": {"label": story.label, "time": story.time, "protected": story.protected},
+                "golden": {"score": "score"},
+            }
+            digests = {}
+            for role, named in roles.items():
+                frame = getattr(story.trained, role)
+                digests[role] = self._send(
+                    f"{story.model} {role}", frame, training.columns(story.trained.schema, **named)
+                )
+                n.say(f"{role}: {len(frame):,} rows, sha256 {digests[role][:16]}…")
+        return {**digests, "reference": digests["training"]}
+
+    def _send(self, name: str, frame: pd.DataFrame, columns: list[dict[str, Any]]) -> str:
+        sink = io.BytesIO()
+        frame.to_parquet(sink, index=False)
+        answer = ask(
+            self.ada,
+            "POST",
+            "/api/v1/datasets",
+            files={"file": ("data.parquet", sink.getvalue(), "application/vnd.apache.parquet")},
+            data={"name": name, "columns": json.dumps(columns)},
+        )
+        return str(answer["digest"])
+
+    def register(self, story: Story, digests: dict[str, str]) -> int:
+        """She registers it through a stock mlflow client."""
+        with self.narrator.step("Ada registers it with a stock mlflow client") as n:
+            os.environ["MLFLOW_TRACKING_TOKEN"] = self.tokens["ada"]
+            until("the tracking server answers", self._tracking_answers)
+            mlflow.set_tracking_uri(self.base)
+            mlflow.set_registry_uri(self.base)
+            mlflow.set_experiment(story.model)
+            with mlflow.start_run() as run:
+                mlflow.set_tags({f"countersign.{role}": digest for role, digest in digests.items()})
+                mlflow.log_params(story.trained.parameters)
+                mlflow.log_metrics(story.trained.metrics)
+                mlflow.lightgbm.log_model(
+                    story.trained.booster,
+                    name="model",
+                    signature=training.signature(story.trained.schema),
+                    metadata=training.metadata(story.trained.schema),
+                    registered_model_name=story.model,
+                )
+            found = mlflow.MlflowClient().search_model_versions(f"name = '{story.model}'")
+            number = max(int(version.version) for version in found)
+            n.say(f"log_model(…, registered_model_name={story.model!r}) → version {number}, run {run.info.run_id[:8]}")
+            loaded = mlflow.lightgbm.load_model(f"models:/{story.model}/{number}")
+            same = loaded.model_to_string() == story.trained.booster.model_to_string()
+            if not same:
+                raise Refused("what was loaded back is not what was registered")
+            n.say(f"load_model('models:/{story.model}/{number}') gives the same model back")
+            n.link(f"/models/{story.model}/versions/{number}")
+        return number
+
+    def _tracking_answers(self) -> bool:
+        try:
+            mlflow.set_tracking_uri(self.base)
+            mlflow.MlflowClient().search_experiments(max_results=1)
+        except MlflowException:
+            return False
+        return True
+
+    def check(self, story: Story, number: int) -> None:
+        """Workers find the version and measure it."""
+        with self.narrator.step("Workers check performance, bias, consistency and drift") as n:
+            done = lambda: (s := self.stage(story.model, number))["stage"] not in ("registered",) and s  # noqa: E731
+            found = until("every check has a verdict", done)
+            for name, check in found["checks"].items():
+                shown = {
+                    m["name"] + (f" {m['slice']}" if m["slice"] else ""): m["value"] for m in check["measurements"]
+                }
+                values = ", ".join(f"{k} {v:.3g}" for k, v in list(shown.items())[:6] if v is not None)
+                n.say(f"{check['verdict']:<5} {name}: {values}")
+                for reason in check["reasons"][:3]:
+                    n.say(f"      {reason}")
+            n.link(f"/models/{story.model}/versions/{number}")
+            if found["stage"] != "checked":
+                raise Refused(f"the version is {found['stage']}, not checked")
+
+    def approve(self, story: Story, number: int) -> None:
+        """Its author asks; two other people sign."""
+        with self.narrator.step("Ada asks for approval; Grace and Alan read the evidence and sign") as n:
+            path = f"/api/v1/models/{story.model}/versions/{number}/requests"
+            sent = {"bands": self._bands(story), "reason": "Ranks fraud better than what we have."}
+            request = ask(self.ada, "POST", path, json=sent)
+            n.say(f"package {request['package'][:16]}…, request digest {request['digest'][:16]}…")
+            for who in ("grace", "alan"):
+                signed = ask(
+                    self.person(who),
+                    "POST",
+                    f"/api/v1/requests/{request['request']}/signatures",
+                    json={
+                        "outcome": "approve",
+                        "meaning": "I reviewed the evidence and approve that this package decides",
+                        "reason": "Performance, bias and consistency are within policy.",
+                        "password": self.passwords[who],
+                    },
+                )
+                n.say(f"{who} signed as {signed['role']}")
+
+    def _bands(self, story: Story) -> list[dict[str, Any]]:
+        scores = story.trained.golden["score"]
+        review, block = (round(float(scores.quantile(q)), 4) for q in (0.92, 0.99))
+        return [
+            {"name": "allow", "from": 0, "action": "let through"},
+            {"name": "review", "from": review, "action": "send to an analyst"},
+            {"name": "block", "from": max(block, review + 0.0001), "action": "decline"},
+        ]
+
+    def promote(self, story: Story, number: int) -> None:
+        """An operator promotes; the governor signs the warrant and deploys."""
+        with self.narrator.step("Olivia promotes it; the governor signs the warrant") as n:
+            path = f"/api/v1/models/{story.model}/versions/{number}/orders"
+            ask(self.person("olivia"), "POST", path, json={"kind": "promote", "reason": "Approved."})
+            until("the version is champion", lambda: self.stage(story.model, number)["stage"] == "champion")
+            n.link(f"/models/{story.model}")
+
+    def score(self, story: Story, rows: pd.DataFrame, title: str) -> str:
+        """The decision engine asks; outcomes follow."""
+        with self.narrator.step(title) as n:
+            path = f"/api/v1/models/{story.model}/score"
+            until(
+                "the champion serves",
+                lambda: self.engine.post(path, json={"features": {}}).status_code == 422,
+            )
+            bodies = [story.request(row) for row in rows.to_dict("records")]
+            with ThreadPoolExecutor(CLIENTS) as pool:
+                answers = list(pool.map(lambda body: self._ask_score(path, body), bodies))
+            seconds = [took for took, _ in answers]
+            decisions = [answer for _, answer in answers]
+            bands = pd.Series([answer["band"] for answer in decisions]).value_counts().to_dict()
+            cuts = quantiles(seconds, n=100)
+            n.say(f"{len(decisions)} decisions, each explained and committed before it was answered: {bands}")
+            n.say(f"p50 {cuts[49] * 1000:.1f} ms, p99 {cuts[98] * 1000:.1f} ms at {CLIENTS} clients")
+            now = datetime.now(UTC).isoformat()  # noqa: TID251 - the walk is a client with a clock of its own
+            outcomes = [
+                {
+                    "decision": answer["decision_id"],
+                    "label": int(label),
+                    "source": "chargebacks",
+                    "observed_at": now,
+                }
+                for answer, label in zip(decisions, rows[story.label], strict=True)
+            ]
+            new = ask(self.engine, "POST", "/api/v1/outcomes", json={"outcomes": outcomes})["new"]
+            n.say(f"{new} outcomes reported")
+            riskiest = max(decisions, key=lambda answer: answer["score"])
+            for reason in riskiest["reasons"][:3]:
+                n.say(f"riskiest, {riskiest['score']:.3f}: {reason['text']} {reason['contribution']:+.2f}")
+            n.link(f"/decisions/{riskiest['decision_id']}")
+        return str(riskiest["decision_id"])
+
+    def _ask_score(self, path: str, body: dict[str, object]) -> tuple[float, dict[str, Any]]:
+        started = time.perf_counter()
+        answer: dict[str, Any] = ask(self.engine, "POST", path, json=body)
+        return time.perf_counter() - started, answer
+
+    def alert(self, story: Story) -> None:
+        """The drift monitor raises an alert; it opens a case."""
+        with self.narrator.step("The drift monitor raises an alert, which opens a retraining case") as n:
+            alerts = until("an alert", lambda: ask(self.ada, "GET", f"/api/v1/models/{story.model}/alerts"))
+            n.say(f"{alerts[0]['kind']}: {alerts[0]['detail']}")
+            cases = until("a case", lambda: ask(self.ada, "GET", f"/api/v1/models/{story.model}/cases"))
+            n.say(
+                f"case {cases[0]['case'][:8]} opened; it has {cases[0]['labels']} of {cases[0]['labels_needed']} labels"
+            )
+            n.link("/monitoring")
+
+    def retrain(self, story: Story, number: int) -> None:
+        """The case trains on labelled decisions and registers a new version."""
+        with self.narrator.step("The case retrains on labelled decisions, in a process without credentials") as n:
+            path = f"/api/v1/models/{story.model}/cases"
+            case = until("the case ended", lambda: next((c for c in ask(self.ada, "GET", path) if c["ended"]), None))
+            n.say(case["detail"])
+            if case["version"] is None or case["version"] <= number:
+                raise Refused(f"the case gave no new version: {case['detail']}")
+            done = lambda: (s := self.stage(story.model, case["version"]))["stage"] != "registered" and s  # noqa: E731
+            found = until("the new version's checks have verdicts", done)
+            n.say(f"version {case['version']} is {found['stage']} ({found['verdict']}); nothing promotes it but people")
+            n.link(f"/models/{story.model}/versions/{case['version']}")
+
+    def prove(self, decision: str) -> None:
+        """Compliance exports a dossier and verifies it offline."""
+        with self.narrator.step("Clara exports the dossier of one decision and verifies it offline") as n:
+            clara = self.person("clara")
+            issued = ask(clara, "POST", "/api/v1/dossiers", json={"decision": decision})
+            path = f"/api/v1/dossiers/{issued['dossier']}/archive"
+            answer = until("the dossier is ready", lambda: (a := clara.get(path)).status_code == 200 and a, 60)
+            file = self.home / "dossier.zip"
+            file.write_bytes(answer.content)
+            n.say(f"{file} ({len(answer.content):,} bytes)")
+            if self._verify(n, answer.content, expect=0):
+                changed = bytearray(answer.content)
+                changed[len(changed) // 2] ^= 1
+                n.say("and with one bit changed:")
+                self._verify(n, bytes(changed), expect=1, verifier=answer.content)
+            n.link(f"/dossiers/{issued['dossier']}")
+
+    def _verify(self, n: Narrator, data: bytes, *, expect: int, verifier: bytes | None = None) -> bool:
+        """Run the dossier's own verifier in an interpreter that sees neither this project nor its libraries."""
+        keys = [path.read_text().strip() for path in sorted((self.home / "keys").glob("*.vkey"))]
+        with tempfile.TemporaryDirectory() as folder:
+            script, file = Path(folder) / "verify.py", Path(folder) / "dossier.zip"
+            script.write_bytes(zipfile.ZipFile(io.BytesIO(verifier or data)).read("verify.py"))
+            file.write_bytes(data)
+            pins = [part for key in keys for part in ("--key", key)]
+            done = subprocess.run(
+                [sys.executable, "-I", "-S", str(script), str(file), *pins],
+                capture_output=True,
+                text=True,
+                env={},
+                cwd=folder,
+                check=False,
+            )
+        for line in done.stdout.splitlines():
+            n.say(f"  {line}")
+        if done.returncode != expect:
+            raise Refused(f"the verifier ended with {done.returncode}, not {expect}: {done.stderr[-300:]}")
+        return done.returncode == 0
+
+    def everything(self) -> None:
+        """Walk the whole road."""
+        story = self.train()
+        if self.champion(story.model):
+            print(f"\nThe walk was done before: {story.model} serves. Remove {self.home} to begin anew.")
+            return
+        digests = self.upload(story)
+        number = self.register(story, digests)
+        self.check(story, number)
+        self.approve(story, number)
+        self.promote(story, number)
+        first = self.score(story, story.before, "The decision engine asks, and outcomes arrive")
+        self.score(story, story.after, "The population drifts; the engine goes on asking")
+        self.alert(story)
+        self.retrain(story, number)
+        self.prove(first)
+
+    def sign_ins(self) -> None:
+        """Print where to go and as whom."""
+        roles = {
+            "ada": "data scientist",
+            "grace": "risk analyst",
+            "alan": "risk lead",
+            "olivia": "operator",
+            "clara": "compliance",
+        }
+        print(f"\nSign in at {self.base}")
+        for who, password in self.passwords.items():
+            print(f"  {roles.get(who, ''):<15} {who:<7} {password}")
+
+
+def main() -> int:
+    """Walk, and say how it ended."""
+    np.seterr(all="ignore")
+    walk = Walk()
+    try:
+        walk.everything()
+    except Exception as error:  # noqa: BLE001 - the step has said what failed; the launcher needs the exit code
+        print(f"\nThe walk stopped: {error}", file=sys.stderr)
+        return 1
+    walk.sign_ins()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""What people fill in about a version. The services judge it; a form only reads it and keeps what was typed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+
+from governance.approvals import MEANINGS
+
+CHOICES = {"approve": "Approve", "reject": "Reject"}
+
+
+def _reason(label: str = "Reason (kept in the audit trail)") -> forms.CharField:
+    return forms.CharField(label=label, max_length=2000, widget=forms.Textarea(attrs={"rows": 3}))
+
+
+class BandForm(forms.Form):
+    """One decision band; an empty row is no band."""
+
+    name = forms.CharField(label="Band", max_length=40)
+    start = forms.FloatField(
+        label="From score", min_value=0, max_value=1, widget=forms.NumberInput(attrs={"step": "any"})
+    )
+    action = forms.CharField(label="Action", max_length=80, required=False)
+
+
+Bands = forms.formset_factory(BandForm, extra=2, max_num=8, absolute_max=20)
+
+
+class RequestForm(forms.Form):
+    """Why a version should become champion."""
+
+    reason = _reason()
+
+
+class SignatureForm(forms.Form):
+    """A yes or no with its meaning and reason, and the password once more."""
+
+    request = forms.UUIDField(widget=forms.HiddenInput)
+    outcome = forms.ChoiceField(label="Decision", choices=list(CHOICES.items()), widget=forms.RadioSelect)
+    meaning = forms.ChoiceField(
+        label="Meaning of the signature", choices=[("", "Choose …"), *((text, text) for text in MEANINGS.values())]
+    )
+    reason = _reason()
+    password = forms.CharField(
+        label="Your password", widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}), strip=False
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a meaning that says the opposite of the decision."""
+        given = super().clean() or self.cleaned_data
+        meaning = given.get("meaning")
+        if meaning and "outcome" in given and meaning != MEANINGS[given["outcome"]]:
+            self.add_error("meaning", "This meaning says the opposite of the decision above. Make them agree.")
+        return given
+
+
+class OrderForm(forms.Form):
+    """Why a version should serve, or serve again."""
+
+    reason = _reason()
+
+
+def bands(data: Mapping[str, Any] | None, initial: list[dict[str, Any]]) -> Any:
+    """Return the rows of bands, filled from what was sent or else with defaults."""
+    return Bands(data, initial=None if data else initial, prefix="bands", auto_id="request-%s")
+
+
+def banded(rows: Any) -> list[dict[str, Any]]:
+    """Return what the filled rows say, in the order of their scores."""
+    filled = [row.cleaned_data for row in rows if row.cleaned_data.get("name")]
+    made = [{"name": row["name"], "from": row["start"], "action": row["action"]} for row in filled]
+    return sorted(made, key=lambda band: band["from"])

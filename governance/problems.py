@@ -1,0 +1,63 @@
+"""How a "no" looks: a page to people, a problem (RFC 9457) to programs."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views import defaults
+
+from registry.api import problems
+from registry.refusals import Refusal, Unavailable
+
+
+class RefusalsMiddleware:
+    """Answers every refusal that a page did not show at its own form."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass the request on."""
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer a refusal; anything else is a bug and is left to the server."""
+        if not isinstance(exception, Refusal):
+            return None
+        if for_program(request):
+            return problems.page(exception)
+        status, title = problems.status_of(exception)
+        answer = render(request, "refusal.html", {"title": title, "refusal": exception}, status=status)
+        if isinstance(exception, Unavailable):
+            answer.headers["Retry-After"] = "1"
+        return answer
+
+
+def for_program(request: HttpRequest) -> bool:
+    """Say whether the answer is read by a program."""
+    accepted = request.headers.get("Accept", "")
+    return request.path.startswith("/api/") or ("json" in accepted and "text/html" not in accepted)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer an address that is not there."""
+    return problems.not_found(request) if for_program(request) else defaults.page_not_found(request, exception)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer what nobody may do this way."""
+    if for_program(request):
+        return _problem(403, "Not allowed", "This is not allowed.", "notallowed")
+    return defaults.permission_denied(request, exception)
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """Answer when we broke: nothing is said about how."""
+    if for_program(request):
+        return _problem(500, "Something broke", "It is in the server's log. Nothing was half done.", "broken")
+    return defaults.server_error(request)
+
+
+def _problem(status: int, title: str, detail: str, kind: str) -> JsonResponse:
+    body = problems.problem(status, title, detail, [], kind)
+    return JsonResponse(body, status=status, content_type=problems.MEDIA_TYPE)

@@ -1,0 +1,178 @@
+"""Evidence as rows and charts, for the pages of versions and of monitor runs. Light: nothing is measured here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from monitoring import verdicts
+from monitoring.measurement import Measurement
+from monitoring.models import CheckResult, MonitorRun
+from scoring import charts
+
+NAMES = {
+    "roc_auc": "ROC AUC",
+    "pr_auc": "PR AUC",
+    "ks": "Kolmogorov–Smirnov",
+    "brier": "Brier score",
+    "fpr_ratio": "False-positive-rate ratio",
+    "largest_psi": "Largest PSI of a drifted column",
+}
+LOWER_IS_BETTER = {
+    "brier",
+    "flag_rate_ratio",
+    "fpr_ratio",
+    "golden_difference",
+    "golden_mismatches",
+    "online_batch_difference",
+    "drifted_columns",
+    "drifted_share",
+    "largest_psi",
+}
+NEUTRAL = {"decision_flips"}
+_EPOCH = date(1970, 1, 1)
+
+
+def name_of(measure: str) -> str:
+    """Return the name of a measure as a person reads it."""
+    return NAMES.get(measure, measure.replace("_", " ").capitalize())
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement beside the champion's, with its limit and verdict (empty: the policy sets no limit)."""
+
+    name: str
+    value: float | None
+    n: int
+    champion: float | None
+    change: float | None
+    direction: str
+    limit: str
+    verdict: str
+
+
+def rows(found: Sequence[Any], beside: Sequence[Any], limits: Mapping[str, Mapping[str, float]]) -> list[Row]:
+    """Return measurements with those of the champion beside them; limited ones first."""
+    champion = {(item["name"], item["slice"]): item["value"] for item in beside}
+    made = [_row(item, champion.get((item["name"], item["slice"])), limits.get(item["name"])) for item in found]
+    return sorted(made, key=lambda row: not row.limit)
+
+
+def _row(item: Mapping[str, Any], champion: float | None, limit: Mapping[str, float] | None) -> Row:
+    name, value = item["name"], item["value"]
+    change = None if value is None or champion is None else value - champion
+    return Row(
+        name=f"{name_of(name)} ({item['slice'].replace('_', ' ')})" if item["slice"] else name_of(name),
+        value=value,
+        n=item["n"],
+        champion=champion,
+        change=change,
+        direction=_direction(name, change),
+        limit=verdicts.describe(limit) if limit else "",
+        verdict=verdicts.judge([Measurement(**item)], {name: limit})[0] if limit else "",
+    )
+
+
+def _direction(name: str, change: float | None) -> str:
+    if change is None or name in NEUTRAL:
+        return ""
+    if not change:
+        return "same"
+    return "better" if (change < 0) == (name in LOWER_IS_BETTER) else "worse"
+
+
+def scores(evidence: Mapping[str, Any]) -> charts.Chart | None:
+    """Draw the scores of each class, where the evidence has them."""
+    held = evidence.get("scores")
+    if not held:
+        return None
+    edges = held["edges"]
+    labels = [f"{low:g}–{high:g}" for low, high in zip(edges, edges[1:], strict=False)]
+    series = {"legitimate": held["legitimate"], "adverse": held["adverse"]}
+    return charts.bars("Scores by class", labels, series, first="Score")
+
+
+def roc(evidence: Mapping[str, Any]) -> charts.Chart | None:
+    """Draw the ROC curve, where the evidence has one."""
+    points = evidence.get("roc")
+    return charts.curve("ROC curve", points, "False-positive rate", "True-positive rate") if points else None
+
+
+@dataclass(frozen=True)
+class Column:
+    """How one column moved."""
+
+    name: str
+    psi: float
+    p: float
+    state: str
+    exhibit: float | None
+    chart: charts.Chart
+
+
+def columns(result: CheckResult | MonitorRun, schema: Sequence[Mapping[str, Any]], current: str) -> list[Column]:
+    """Return the columns of a drift measurement, the most moved first, each drawn beside its reference."""
+    shown = {item["column"]: item["value"] for item in result.evidence.get("evidently", ())}
+    kinds = {column["name"]: column for column in schema}
+    made = [
+        Column(
+            name=name,
+            psi=column["psi"],
+            p=column["p"],
+            state="drifted" if column["drifted"] else "stable",
+            exhibit=shown.get(name),
+            chart=_compared(name, column, kinds.get(name, {}), current),
+        )
+        for name, column in result.evidence.get("columns", {}).items()
+    ]
+    return sorted(made, key=lambda column: (-column.psi, column.name))
+
+
+def _compared(name: str, column: Mapping[str, Any], kind: Mapping[str, Any], current: str) -> charts.Chart:
+    labels = [*_bins(column["edges"], kind), "missing"]
+    before, after = list(column["reference"]), list(column["current"])
+    if not before[-1] and not after[-1]:
+        labels, before, after = labels[:-1], before[:-1], after[:-1]
+    return charts.bars(name, labels, {"reference": before, current: after}, first="Value")
+
+
+def _bins(edges: Sequence[float], kind: Mapping[str, Any]) -> list[str]:
+    """Name the bins between inner edges: by the words of a category where the column is one."""
+    words = kind.get("categories") or (["no", "yes"] if kind.get("kind") == "boolean" else [])
+    if words:
+        return [_words(words, low, high) for low, high in _spans(edges)]
+    write = _day if kind.get("kind") == "date" else _plain
+    if not edges:
+        return ["all"]
+    inner = [f"{write(low)} – {write(high)}" for low, high in zip(edges, edges[1:], strict=False)]
+    return [f"≤ {write(edges[0])}", *inner, f"> {write(edges[-1])}"]
+
+
+def _spans(edges: Sequence[float]) -> list[tuple[float, float]]:
+    return list(zip([float("-inf"), *edges], [*edges, float("inf")], strict=True))
+
+
+def _words(words: Sequence[str], low: float, high: float) -> str:
+    return ", ".join(word for code, word in enumerate(words) if low <= code < high) or "none"
+
+
+def _plain(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _day(value: float) -> str:
+    return (_EPOCH + timedelta(days=round(value))).isoformat()
+
+
+def psi_over_time(runs: Sequence[MonitorRun], limit: float | None) -> charts.Chart | None:
+    """Draw the largest PSI and that of the score over drift runs, oldest first; None for fewer than two."""
+    measured = [run for run in runs if run.evidence.get("columns")]
+    if len(measured) < 2:
+        return None
+    moments = [f"{run.window_end:%m-%d %H:%M}" for run in measured]
+    series = {
+        "largest of any column": [max(column["psi"] for column in run.evidence["columns"].values()) for run in measured],
+        "of the score": [run.evidence["columns"].get("score", {}).get("psi", 0.0) for run in measured],
+    }
+    return charts.trend("Population stability index by window", moments, series, limit=limit)

@@ -1,0 +1,19 @@
+"""Routes of the registry's pages: signing in and out, the ledger, its published heads."""
+
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import path
+
+from registry import views
+
+urlpatterns = [
+    path(
+        "sign-in",
+        LoginView.as_view(template_name="sign_in.html", redirect_authenticated_user=True),
+        name="sign-in",
+    ),
+    path("sign-out", LogoutView.as_view(), name="sign-out"),
+    path("ledger", views.ledger_page, name="ledger"),
+    path("ledger/waiting/<uuid:entry>", views.ledger_waiting, name="ledger-waiting"),
+    path("ledger/<str:log>/<int:index>", views.ledger_entry, name="ledger-entry"),
+    path("log/<str:log>/checkpoint", views.checkpoint, name="checkpoint"),
+]

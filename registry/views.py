@@ -1,0 +1,109 @@
+"""The ledger browser, and the published checkpoints."""
+
+import orjson
+from django.conf import settings
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_safe
+
+from registry import merkle, proofs
+from registry.ledger import GOVERNANCE, LOGS
+from registry.models import Checkpoint, LedgerEntry
+from registry.pages import lines, needs, screenful, whole_number
+from registry.refusals import Refusal
+
+
+@require_safe
+@needs("registry.read")
+def ledger_page(request: HttpRequest) -> HttpResponse:
+    """Show one log, newest entries first."""
+    log = _known(request.GET.get("log", GOVERNANCE))
+    before = whole_number(request.GET.get("before", ""))
+    event, subject = (request.GET.get(name, "").strip() for name in ("event", "subject"))
+    wanted = _filtered(log, event, subject)
+    placed = wanted.filter(leaf_row__log=log).order_by("-leaf_row__index")
+    if before is not None:
+        placed = placed.filter(leaf_row__index__lt=before)
+    rows, more = screenful(placed)
+    waiting = wanted.filter(leaf_row=None).order_by("-id")[:20] if before is None else ()
+    context = {
+        "section": "ledger",
+        "logs": LOGS,
+        "log": log,
+        "event": event,
+        "subject": subject,
+        "before": before,
+        "lines": lines([*waiting, *rows]),
+        "next": rows[-1].leaf_row.index if more else None,
+        "checkpoint": _checkpoint(log),
+    }
+    return render(request, "ledger.html", context)
+
+
+def _filtered(log: str, event: str, subject: str) -> QuerySet[LedgerEntry]:
+    rows = LedgerEntry.objects.filter(log=log).select_related("leaf_row")
+    if event:
+        rows = rows.filter(event__startswith=event)
+    return rows.filter(subject=subject) if subject else rows
+
+
+def _known(log: str) -> str:
+    if log not in LOGS:
+        raise Http404(f"There is no log named {log[:40]}.")
+    return log
+
+
+def _checkpoint(log: str) -> Checkpoint | None:
+    try:
+        return proofs.latest_checkpoint(log)
+    except Refusal:
+        return None
+
+
+@require_safe
+@needs("registry.read")
+def ledger_entry(request: HttpRequest, log: str, index: int) -> HttpResponse:
+    """Show one entry with its proof of inclusion."""
+    return _entry_page(request, proofs.entry_at(_known(log), index))
+
+
+@require_safe
+@needs("registry.read")
+def ledger_waiting(request: HttpRequest, entry: str) -> HttpResponse:
+    """Show an entry by its identifier until it has a place, then lead there."""
+    found = get_object_or_404(LedgerEntry.objects.select_related("leaf_row"), uuid=entry)
+    leaf = getattr(found, "leaf_row", None)
+    return redirect("ledger-entry", found.log, leaf.index) if leaf else _entry_page(request, found)
+
+
+def _entry_page(request: HttpRequest, entry: LedgerEntry) -> HttpResponse:
+    data = bytes(entry.bytes)
+    checkpoint, proof = _checkpoint(entry.log), ""
+    if checkpoint:
+        try:
+            proof = proofs.inclusions({"entry": entry}, checkpoint)["entry"]
+        except Refusal:
+            proof = ""
+    context = {
+        "section": "ledger",
+        "entry": entry,
+        "line": lines([entry])[0],
+        "raw": data.decode(),
+        "pretty": orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2).decode(),
+        "leaf": merkle.leaf_hash(data).hex(),
+        "proof": proof,
+        "checkpoint": checkpoint,
+    }
+    return render(request, "ledger_entry.html", context)
+
+
+@require_safe
+def checkpoint(request: HttpRequest, log: str) -> HttpResponse:
+    """Serve the newest published checkpoint of a log: public, so that anybody can hold us to it."""
+    path = settings.PUBLISHED_LOG / _known(log) / "checkpoint"
+    try:
+        note = path.read_bytes()
+    except FileNotFoundError as error:
+        raise Http404("This log has no checkpoint yet.") from error
+    return HttpResponse(note, content_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-cache"})

@@ -1,0 +1,106 @@
+"""The list of decisions, and the page of one."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_safe
+
+from registry import ledger
+from registry.models import Package, RegisteredModel
+from registry.pages import identifier, lines, needs, screenful
+from scoring import charts, decisions
+from scoring.models import Decision
+
+
+@require_safe
+@needs("registry.read")
+def decision_list(request: HttpRequest) -> HttpResponse:
+    """Show decisions, newest first, by model and band; an identifier leads to its page."""
+    wanted = identifier(request.GET.get("id", ""))
+    if wanted:
+        return redirect("decision", wanted)
+    model, band = (request.GET.get(name, "").strip() for name in ("model", "band"))
+    before = identifier(request.GET.get("before", ""))
+    rows, more = screenful(_chosen(model, band, before))
+    context = {
+        "section": "decisions",
+        "decisions": rows,
+        "next": rows[-1].pk if more else None,
+        "before": before,
+        "models": RegisteredModel.objects.order_by("name").values_list("name", flat=True)[:200],
+        "bands": _bands(),
+        "model": model,
+        "band": band,
+    }
+    return render(request, "decisions.html", context)
+
+
+def _chosen(model: str, band: str, before: UUID | None) -> QuerySet[Decision]:
+    rows = Decision.objects.select_related("deployment__package__version__model").order_by("-id")
+    rows = rows.defer("inputs", "answer", "vector", "attributions", "deployment__warrant")
+    chosen = {"model__name": model, "band": band, "pk__lt": before}
+    return rows.filter(**{name: value for name, value in chosen.items() if value})
+
+
+def _bands() -> list[str]:
+    packages = Package.objects.filter(deployments__isnull=False).order_by("-assembled_at")
+    return sorted({band["name"] for bands in packages.values_list("bands", flat=True)[:200] for band in bands})
+
+
+@require_safe
+@needs("registry.read")
+def decision_page(request: HttpRequest, decision_id: UUID) -> HttpResponse:
+    """Show what was sent, what was answered and why."""
+    decision = decisions.by_id(decision_id)
+    inputs, answer = decisions.inputs_of(decision), decisions.answer_of(decision)
+    package = decision.deployment.package
+    context = {
+        "section": "decisions",
+        "decision": decision,
+        "package": package,
+        "version": package.version,
+        "answer": answer,
+        "band": _limits(package.bands, answer["band"]),
+        "rows": _rows(inputs["features"], answer),
+        "attributes": inputs["attributes"],
+        "waterfall": _waterfall(inputs["features"], answer),
+        "sum": _sum(answer),
+        "outcomes": decision.outcomes.select_related("recorded_by").order_by("observed_at"),
+        "lines": lines(ledger.about([f"decision:{decision.id}"]).filter(log=ledger.DECISIONS)),
+    }
+    return render(request, "decision.html", context)
+
+
+def _limits(bands: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """Say between which scores a band lies."""
+    starts = [band["from"] for band in bands]
+    place = next((i for i, band in enumerate(bands) if band["name"] == name), 0)
+    return {"from": starts[place], "to": starts[place + 1] if place + 1 < len(starts) else 1}
+
+
+def _rows(features: dict[str, Any], answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return each feature as it was sent with what it contributed, in the order of the schema."""
+    pairs = zip(answer["features"], answer["attributions"], strict=True)
+    return [{"name": name, "value": shown(features.get(name)), "contribution": value} for name, value in pairs]
+
+
+def shown(value: Any) -> str:
+    """Return an input as a person would write it."""
+    if value is None:
+        return "missing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _waterfall(features: dict[str, Any], answer: dict[str, Any]) -> charts.Chart:
+    steps = [charts.Step(f"{row['name']} = {row['value']}", row["contribution"]) for row in _rows(features, answer)]
+    return charts.waterfall(answer["base"], steps, answer["margin"], answer["score"])
+
+
+def _sum(answer: dict[str, Any]) -> dict[str, Any]:
+    total = answer["base"] + sum(answer["attributions"])
+    return {"total": total, "margin": answer["margin"], "difference": abs(total - answer["margin"])}
