@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
@@ -51,6 +52,11 @@ def screenful(rows: QuerySet[Row], size: int = SCREENFUL) -> tuple[list[Row], bo
     """Return the first rows, and whether there are more."""
     found = list(rows[: size + 1])
     return found[:size], len(found) > size
+
+
+def kept(**chosen: str) -> str:
+    """Return the filters of a list as the beginning of an address's query, for its links to other screens."""
+    return urlencode({name: value for name, value in chosen.items() if value}) + "&"
 
 
 def whole_number(text: str) -> int | None:

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 from registry import merkle, proofs
 from registry.ledger import GOVERNANCE, LOGS
 from registry.models import Checkpoint, LedgerEntry
-from registry.pages import lines, needs, screenful, whole_number
+from registry.pages import kept, lines, needs, screenful, whole_number
 from registry.refusals import Refusal
 
 
@@ -37,6 +37,7 @@ def ledger_page(request: HttpRequest) -> HttpResponse:
         "lines": lines([*waiting, *rows]),
         "next": rows[-1].leaf_row.index if more else None,
         "checkpoint": _checkpoint(log),
+        "kept": kept(log=log, event=event, subject=subject),
     }
     return render(request, "ledger.html", context)
 

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from registry import ledger
 from registry.models import Package, RegisteredModel
-from registry.pages import identifier, lines, needs, screenful
+from registry.pages import identifier, kept, lines, needs, screenful
 from scoring import charts, decisions
 from scoring.models import Decision
 
@@ -34,6 +34,7 @@ def decision_list(request: HttpRequest) -> HttpResponse:
         "bands": _bands(),
         "model": model,
         "band": band,
+        "kept": kept(model=model, band=band),
     }
     return render(request, "decisions.html", context)
 

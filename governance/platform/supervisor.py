@@ -163,16 +163,15 @@ class Supervisor:
         if watched.code is not None:
             raise CannotStart(
                 f"{process.name} ended with code {watched.code} before it was ready. Its last lines "
-                f"({self._logs / process.name}.log):\n{self.last_lines(process.name)}"
+                f"({self._logs}/{process.name}.log):\n{self.last_lines(process.name)}"
             )
-        passed = time.monotonic() - began
         if process.ready and process.ready():
             watched.kept = True
-            say(f"{process.name} ready in {passed:.1f} s")
-        elif passed > _WITHIN:
+            say(f"{process.name} ready in {time.monotonic() - began:.1f} s")
+        elif time.monotonic() - began > _WITHIN:
             raise CannotStart(
                 f"{process.name} was not ready within {_WITHIN:.0f} s. Its last lines "
-                f"({self._logs / process.name}.log):\n{self.last_lines(process.name)}"
+                f"({self._logs}/{process.name}.log):\n{self.last_lines(process.name)}"
             )
 
     def _bury(self, watched: Watched) -> None:

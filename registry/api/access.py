@@ -1,16 +1,20 @@
 """Who may call an endpoint: bearer tokens for programs, the session for browsers, and one default-deny rule."""
 
+from __future__ import annotations
+
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.utils import timezone
 from rest_framework import authentication, exceptions, permissions
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from registry import people
 from registry.models import ServiceToken, User
+
+if TYPE_CHECKING:  # rest_framework.views reads the settings, and the settings name this module
+    from rest_framework.views import APIView
 
 _REMEMBERED = 2.0  # seconds a token is taken as good before the database is asked again
 _recent: dict[str, tuple[float, ServiceToken]] = {}

@@ -276,7 +276,7 @@ def test_children_of_children_die_with_a_killed_supervisor_however_deaf(home: Pa
     )
     assert supervisor.stdout
     assert supervisor.stdout.readline() == "up\n"
-    assert len(mentioning(home)) >= 6
+    assert eventually(lambda: len(mentioning(home)) >= 6)
     supervisor.kill()
     supervisor.wait()
     assert eventually(lambda: not mentioning(home))
