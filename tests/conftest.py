@@ -18,7 +18,7 @@ from governance.policy_defaults import DEFAULTS
 from registry import people as registry_people
 from registry import policies
 from registry.models import User
-from tests import builders
+from tests import builders, running
 
 PEOPLE = {
     "ada": "data-scientist",
@@ -103,6 +103,13 @@ def _empty():
         )
         for table, trigger in cursor.fetchall():
             cursor.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}")
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory):
+    """The whole platform on a data folder of its own: every process real, each with its own database role."""
+    with running.platform(tmp_path_factory.mktemp("platform") / "home") as started:
+        yield started
 
 
 for _name in PEOPLE:

@@ -1,0 +1,75 @@
+"""Start the platform as `make run` does, wait until it answers, stop it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 120
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A running platform: where it answers, and who may sign in."""
+
+    url: str
+    scoring_url: str
+    home: Path
+    passwords: dict[str, str]
+    tokens: dict[str, str]
+    process: subprocess.Popen
+
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "PUBLIC_URL": self.url,
+            "SCORING_URL": self.scoring_url,
+            "COUNTERSIGN_HOME": str(self.home),
+        }
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def platform(home: Path) -> Iterator[Platform]:
+    ports = {"WEB_PORT": str(free_port()), "SCORING_PORT": str(free_port())}
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "governance.platform", "run"],
+        cwd=ROOT,
+        env={**kept, **ports, "COUNTERSIGN_HOME": str(home)},
+        start_new_session=True,
+    )
+    urls = [f"http://127.0.0.1:{port}" for port in ports.values()]
+    try:
+        _wait(process, [f"{url}/health" for url in urls])
+        known = json.loads((home / "secrets" / "demo_people.json").read_text())
+        yield Platform(urls[0], urls[1], home, known["passwords"], known["tokens"], process)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+def _wait(process: subprocess.Popen, addresses: list[str]) -> None:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            if all(httpx.get(address).status_code == 200 for address in addresses):
+                return
+        except httpx.TransportError:
+            time.sleep(0.2)
+    raise RuntimeError("The platform did not start; its log folder says why.")
