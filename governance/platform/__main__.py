@@ -74,7 +74,7 @@ def _execute(words: Sequence[str]) -> int:
     with Supervisor(home, lock) as supervisor:
         env = {
             **os.environ,
-            "DATABASE_URL": services.database(supervisor, home)["superuser"],
+            "DATABASE_URL": os.environ.get("DATABASE_URL") or services.database(supervisor, home)["superuser"],
             "BROKER_URL": services.broker(supervisor, home),
             **shared(home),
         }

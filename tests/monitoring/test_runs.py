@@ -1,0 +1,97 @@
+"""Each stage finds its own work, and a worker that dies loses nothing."""
+
+from datetime import timedelta
+
+from monitoring import alerts, performing, runs, watching
+from monitoring.models import Alert, CheckResult, CheckRun, MonitorRun
+from registry import ledger, policies
+from registry.models import LedgerEntry
+from scoring import decisions
+from tests import builders
+
+
+def test_a_version_owes_every_check_of_the_policy_once(people):
+    builders.a_version(people.ada)
+    for _ in range(3):
+        runs.open_missing(builders.now())
+    assert sorted(CheckRun.objects.values_list("check_name", flat=True)) == [
+        "bias",
+        "consistency",
+        "drift",
+        "performance",
+    ]
+
+
+def test_a_new_policy_asks_for_new_runs(people):
+    version = builders.a_checked_version(people.ada)
+    rules = policies.in_force(1).rules
+    policies.adopt(tier=1, rules={**rules, "retention_days": 1}, by=people.alan, now=builders.now())
+    assert runs.verdict(version, policies.in_force(1)) == "insufficient"
+    assert len(runs.open_missing(builders.now())) == 4
+
+
+def test_a_run_is_performed_once_and_entered(people):
+    version = builders.a_version(people.ada)
+    runs.open_missing(builders.now())
+    run = CheckRun.objects.get(check_name="performance")
+    result = performing.perform(run, performing.measure_performance, now=builders.now())
+    assert performing.perform(run, performing.measure_performance, now=builders.now()) is None
+    entry = LedgerEntry.objects.get(event="check.performed")
+    assert entry.subject == f"version:{version.id}"
+    assert ledger.facts_of(entry)["result"] == result.digest
+
+
+def test_a_run_whose_worker_died_is_taken_up_again(people):
+    builders.a_version(people.ada)
+    now = builders.now()
+    runs.open_missing(now)
+    run = CheckRun.objects.get(check_name="bias")
+    assert runs.lease(run, now)
+    assert run not in runs.waiting(now + timedelta(minutes=1))
+    assert run in runs.waiting(now + runs.LEASE + timedelta(seconds=1))
+
+
+def test_a_version_without_data_is_insufficient_and_says_what_is_missing(people):
+    version = builders.a_version(people.ada, data=False)
+    builders.check(version)
+    results = runs.results(version, policies.in_force(1))
+    assert {result.verdict for result in results.values()} == {"insufficient"}
+    assert "without a holdout data set" in results["performance"].reasons[0]
+
+
+def test_a_check_that_breaks_is_an_error_and_blocks(people):
+    version = builders.a_version(people.ada)
+    runs.open_missing(builders.now())
+
+    def broken(candidate, rules):
+        raise ZeroDivisionError
+
+    performing.perform(CheckRun.objects.get(check_name="bias"), broken, now=builders.now())
+    assert CheckResult.objects.get().verdict == "error"
+    assert runs.verdict(version, policies.in_force(1)) == "error"
+
+
+def ask(people, rows, shift=0.0):
+    for place in rows:
+        sent = builders.features(place)
+        sent["amount"] = sent["amount"] * (1 + shift * 20)
+        sent["hour"] = 3 if shift else sent["hour"]
+        decisions.decide(name="fraud", features=sent, by=people.engine, now=builders.now())
+
+
+def test_drifted_traffic_raises_one_alert_and_quiet_traffic_none(people):
+    builders.a_champion(people)
+    ask(people, range(2, 6000, 12))  # a window of every hour and weekday, as the reference is
+    first = watching.watch_all(builders.now())
+    assert [run.verdict for run in first] == ["pass"]
+    assert not Alert.objects.exists()
+    ask(people, range(500), shift=1.0)
+    ask(people, range(500), shift=1.0)
+    for _ in range(3):
+        watching.watch_all(builders.now())
+    assert MonitorRun.objects.filter(verdict="fail").count() == 2
+    alert = Alert.objects.get()
+    assert alert.kind == "drift"
+    assert "largest_psi" in alert.detail
+    alerts.answer(alert=alert, text="A feed changed its currency.", by=people.grace, now=builders.now())
+    assert not alerts.open_alerts().exists()
