@@ -10,11 +10,18 @@ from governance.approvals import MEANINGS
 CHOICES = {"approve": "Approve", "reject": "Reject"}
 
 
+class Form(forms.Form):
+    """A form whose labels end without a colon."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
+
+
 def _reason(label: str = "Reason (kept in the audit trail)") -> forms.CharField:
     return forms.CharField(label=label, max_length=2000, widget=forms.Textarea(attrs={"rows": 3}))
 
 
-class BandForm(forms.Form):
+class BandForm(Form):
     """One decision band; an empty row is no band."""
 
     name = forms.CharField(label="Band", max_length=40)
@@ -27,13 +34,13 @@ class BandForm(forms.Form):
 Bands = forms.formset_factory(BandForm, extra=2, max_num=8, absolute_max=20)
 
 
-class RequestForm(forms.Form):
+class RequestForm(Form):
     """Why a version should become champion."""
 
     reason = _reason()
 
 
-class SignatureForm(forms.Form):
+class SignatureForm(Form):
     """A yes or no with its meaning and reason, and the password once more."""
 
     request = forms.UUIDField(widget=forms.HiddenInput)
@@ -55,7 +62,7 @@ class SignatureForm(forms.Form):
         return given
 
 
-class OrderForm(forms.Form):
+class OrderForm(Form):
     """Why a version should serve, or serve again."""
 
     reason = _reason()

@@ -1,5 +1,6 @@
 """Evidence as rows and charts, for the pages of versions and of monitor runs. Light: nothing is measured here."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -29,7 +30,7 @@ LOWER_IS_BETTER = {
     "drifted_share",
     "largest_psi",
 }
-NEUTRAL = {"decision_flips"}
+AGAINST_CHAMPION = {"decision_flips"}  # compares with the champion already
 _EPOCH = date(1970, 1, 1)
 
 
@@ -61,6 +62,7 @@ def rows(found: Sequence[Any], beside: Sequence[Any], limits: Mapping[str, Mappi
 
 def _row(item: Mapping[str, Any], champion: float | None, limit: Mapping[str, float] | None) -> Row:
     name, value = item["name"], item["value"]
+    champion = None if name in AGAINST_CHAMPION else champion
     change = None if value is None or champion is None else value - champion
     return Row(
         name=f"{name_of(name)} ({item['slice'].replace('_', ' ')})" if item["slice"] else name_of(name),
@@ -75,7 +77,7 @@ def _row(item: Mapping[str, Any], champion: float | None, limit: Mapping[str, fl
 
 
 def _direction(name: str, change: float | None) -> str:
-    if change is None or name in NEUTRAL:
+    if change is None:
         return ""
     if not change:
         return "same"
@@ -142,11 +144,13 @@ def _bins(edges: Sequence[float], kind: Mapping[str, Any]) -> list[str]:
     words = kind.get("categories") or (["no", "yes"] if kind.get("kind") == "boolean" else [])
     if words:
         return [_words(words, low, high) for low, high in _spans(edges)]
-    write = _day if kind.get("kind") == "date" else _plain
     if not edges:
         return ["all"]
-    inner = [f"{write(low)} – {write(high)}" for low, high in zip(edges, edges[1:], strict=False)]
-    return [f"≤ {write(edges[0])}", *inner, f"> {write(edges[-1])}"]
+    if kind.get("kind") == "integer":
+        return [_whole(low, high) for low, high in _spans(edges)]
+    write = _day if kind.get("kind") == "date" else _plain
+    inner = [f"{write(low)} to {write(high)}" for low, high in zip(edges, edges[1:], strict=False)]
+    return [f"below {write(edges[0])}", *inner, f"from {write(edges[-1])}"]
 
 
 def _spans(edges: Sequence[float]) -> list[tuple[float, float]]:
@@ -155,6 +159,17 @@ def _spans(edges: Sequence[float]) -> list[tuple[float, float]]:
 
 def _words(words: Sequence[str], low: float, high: float) -> str:
     return ", ".join(word for code, word in enumerate(words) if low <= code < high) or "none"
+
+
+def _whole(low: float, high: float) -> str:
+    """Name the whole numbers in a bin: its lower edge belongs to it, its upper to the next."""
+    if math.isinf(low):
+        return f"≤ {math.ceil(high) - 1}"
+    first = math.ceil(low)
+    if math.isinf(high):
+        return f"≥ {first}"
+    last = math.ceil(high) - 1
+    return str(first) if first == last else f"{first} to {last}"
 
 
 def _plain(value: float) -> str:
@@ -172,7 +187,9 @@ def psi_over_time(runs: Sequence[MonitorRun], limit: float | None) -> charts.Cha
         return None
     moments = [f"{run.window_end:%m-%d %H:%M}" for run in measured]
     series = {
-        "largest of any column": [max(column["psi"] for column in run.evidence["columns"].values()) for run in measured],
+        "largest of any column": [
+            max(column["psi"] for column in run.evidence["columns"].values()) for run in measured
+        ],
         "of the score": [run.evidence["columns"].get("score", {}).get("psi", 0.0) for run in measured],
     }
     return charts.trend("Population stability index by window", moments, series, limit=limit)

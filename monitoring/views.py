@@ -6,12 +6,12 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from monitoring import alerts, pictures
 from monitoring.models import Alert, MonitorRun
 from registry.api.problems import status_of
-from registry.pages import identifier, needs, person_of, screenful
+from registry.pages import identifier, needs, only_post, person_of, screenful
 from registry.refusals import Refusal
 
 RECENT = 12  # windows of the line over time
@@ -25,7 +25,12 @@ def monitoring_page(request: HttpRequest) -> HttpResponse:
 
 
 def _page(
-    request: HttpRequest, *, refused: Alert | None = None, refusal: Refusal | None = None, text: str = "", status: int = 200
+    request: HttpRequest,
+    *,
+    refused: Alert | None = None,
+    refusal: Refusal | None = None,
+    text: str = "",
+    status: int = 200,
 ) -> HttpResponse:
     before = identifier(request.GET.get("before", ""))
     found = MonitorRun.objects.select_related("deployment__package__version__model").defer("evidence").order_by("-id")
@@ -45,8 +50,8 @@ def _page(
     return render(request, "monitoring.html", context, status=status)
 
 
-@require_POST
 @needs("registry.read", "monitoring.answer_alert")
+@only_post("monitoring")
 def answer_alert(request: HttpRequest, alert_id: UUID) -> HttpResponse:
     """Record how somebody answered an alert."""
     alert = get_object_or_404(Alert, pk=alert_id)
@@ -63,7 +68,9 @@ def answer_alert(request: HttpRequest, alert_id: UUID) -> HttpResponse:
 @needs("registry.read")
 def run_page(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """Show what a monitor measured over one window."""
-    rows = MonitorRun.objects.select_related("deployment__package__version__model", "deployment__package__policy", "alert")
+    rows = MonitorRun.objects.select_related(
+        "deployment__package__version__model", "deployment__package__policy", "alert"
+    )
     run = get_object_or_404(rows, pk=run_id)
     package = run.deployment.package
     limits = package.policy.rules.get("monitors", {}).get(run.monitor, {}).get("limits", {})

@@ -4,8 +4,10 @@ Sources understood: `models:/m-…` and `runs:/…` (the tracking server is aske
 Anything else is refused: a path on this machine or a foreign host is not ours to read.
 """
 
+import math
 import re
-from collections.abc import Iterator
+import ssl
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -16,7 +18,9 @@ from django.conf import settings
 from registry.refusals import Invalid, TooLarge, Unavailable, Unknown
 
 _PART = re.compile(r"[^/\\\0]+")
+_LOGGED = re.compile(r"models:/(m-[\w-]+)")
 _MOST_FILES = 2000
+_DEEPEST = 20
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Fetched:
 
     files: dict[str, bytes]
     run_id: str = ""
+    model_id: str = ""
     parameters: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
@@ -33,7 +38,9 @@ class Fetched:
 def client() -> httpx.Client:
     """Return a client of the tracking server: our own over its private socket, or the one of TRACKING_URL."""
     if settings.TRACKING_SOCKET:
-        transport = httpx.HTTPTransport(uds=settings.TRACKING_SOCKET)
+        # No TLS is spoken over the socket: an empty context spares each client the reading of every authority.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        transport = httpx.HTTPTransport(uds=settings.TRACKING_SOCKET, verify=context)
         return httpx.Client(transport=transport, base_url="http://localhost", timeout=30)
     if settings.TRACKING_URL:
         return httpx.Client(base_url=settings.TRACKING_URL, timeout=30)
@@ -41,23 +48,56 @@ def client() -> httpx.Client:
 
 
 def fetch(source: str, run_id: str = "", model_id: str = "") -> Fetched:
-    """Return the files behind a source; Unknown or Invalid say why there are none."""
+    """Return the files behind a source; Unknown, Invalid, TooLarge or Unavailable say why there are none."""
     with client() as tracking:
-        logged = model_id or source.removeprefix("models:/") if source.startswith("models:/m-") or model_id else ""
-        if logged:
-            info = _ask(tracking, f"/api/2.0/mlflow/logged-models/{quote(logged)}")["model"]["info"]
-            source, run_id = info["artifact_uri"], run_id or info.get("source_run_id", "")
-        elif source.startswith("runs:/"):
-            run_id, _, path = source.removeprefix("runs:/").partition("/")
-            source = f"{_run(tracking, run_id)['info']['artifact_uri']}/{path}"
-        run = _run(tracking, run_id)["data"] if run_id else {}
-        return Fetched(
-            files=dict(_download(tracking, _root(source))),
-            run_id=run_id,
-            parameters={item["key"]: item["value"] for item in run.get("params", [])},
-            metrics={item["key"]: item["value"] for item in run.get("metrics", [])},
-            tags={item["key"]: item["value"] for item in run.get("tags", [])},
-        )
+        try:
+            return _fetch(tracking, source, run_id, model_id)
+        except httpx.TransportError as error:
+            raise Unavailable(f"The tracking server does not answer ({type(error).__name__}). Try again.") from error
+
+
+def _fetch(tracking: httpx.Client, source: str, run_id: str, model_id: str) -> Fetched:
+    logged: Mapping[str, Any] = {}
+    named = _LOGGED.fullmatch(source.rstrip("/"))
+    if named or model_id:
+        model_id = _same("model", model_id, named[1] if named else "")
+        logged = _ask(tracking, f"/api/2.0/mlflow/logged-models/{quote(model_id, safe='')}")["model"]
+        place = logged["info"]["artifact_uri"]
+        source = place if named else _same("source", source.rstrip("/"), place)
+        run_id = _same("run", run_id, logged["info"].get("source_run_id", ""))
+    elif source.startswith("runs:/"):
+        named_run, _, path = source.removeprefix("runs:/").partition("/")
+        run_id = _same("run", run_id, named_run)
+        source = f"{_run(tracking, run_id)['info']['artifact_uri']}/{path}"
+    root = _root(source)
+    run = _run(tracking, run_id) if run_id else {"info": {}, "data": {}}
+    if run_id and not logged and not f"{root}/".startswith(f"{_root(run['info']['artifact_uri'])}/"):
+        raise Invalid(f"{source} is not an artifact of run {run_id}. Register a logged model as models:/<its id>.")
+    return Fetched(
+        files=dict(_download(tracking, root)),
+        run_id=run_id,
+        model_id=model_id,
+        parameters=_pairs(run["data"].get("params")) | _pairs(logged.get("data", {}).get("params")),
+        metrics=_numbers(run["data"].get("metrics")),
+        tags=_pairs(run["data"].get("tags")),
+    )
+
+
+def _same(what: str, claimed: str, known: str) -> str:
+    """Return the one of two names of a thing; Invalid when they name different things, for lineage must not lie."""
+    if claimed and known and claimed != known:
+        raise Invalid(f"The {what} is said to be {claimed}, but the tracking server knows {known}. Leave it out.")
+    return known or claimed
+
+
+def _pairs(items: Any) -> dict[str, str]:
+    return {item["key"]: item["value"] for item in items or () if "value" in item}
+
+
+def _numbers(items: Any) -> dict[str, float]:
+    """Return the metrics that are numbers: NaN and infinity cannot be part of a manifest."""
+    found = {item["key"]: float(item["value"]) for item in items or () if "value" in item}
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def _root(source: str) -> str:
@@ -65,21 +105,21 @@ def _root(source: str) -> str:
     path = url.path.strip("/")
     if url.scheme != "mlflow-artifacts" or any(part in ("..", ".", "") for part in path.split("/")):
         raise Invalid(
-            f"Artifacts cannot be taken from {url.scheme or 'a local path'}. Log the model to this server's "
-            "tracking (mlflow.set_tracking_uri) and register it from there."
+            f"Artifacts cannot be taken from {source[:100]!r}. Log the model to this server's tracking "
+            "(mlflow.set_tracking_uri) and register it from there, as runs:/… or models:/m-…"
         )
     return path
 
 
-def _ask(tracking: httpx.Client, path: str, **query: str) -> Any:
-    try:
-        answer = tracking.get(path, params=query)
-    except httpx.TransportError as error:
-        raise Unavailable(f"The tracking server does not answer ({type(error).__name__}). Try again.") from error
+def _ask(tracking: httpx.Client, address: str, **query: str) -> Any:
+    answer = tracking.get(address, params=query)
     if answer.status_code == 404:
-        raise Unknown(f"The tracking server knows nothing of {path.rpartition('/')[2]}.")
-    if answer.status_code >= 400:
+        name = next(iter(query.values()), address.rpartition("/")[2])
+        raise Unknown(f"The tracking server knows nothing of {name}. Log the model to this server's tracking first.")
+    if answer.status_code >= 500:
         raise Unavailable(f"The tracking server answered {answer.status_code}. Try again, or look at its log.")
+    if answer.status_code >= 400:
+        raise Invalid(f"The tracking server refused to look this up: {answer.text[:300]}")
     return answer.json()
 
 
@@ -105,6 +145,8 @@ def _download(tracking: httpx.Client, root: str) -> Iterator[tuple[str, bytes]]:
 
 def _walk(tracking: httpx.Client, root: str, below: str) -> Iterator[str]:
     folder = f"{root}/{below}".rstrip("/")
+    if below.count("/") >= _DEEPEST:
+        raise TooLarge(f"The artifact has folders more than {_DEEPEST} deep.")
     for item in _ask(tracking, "/api/2.0/mlflow-artifacts/artifacts", path=folder).get("files", []):
         name = item["path"].rpartition("/")[2]
         if not _PART.fullmatch(name) or name in ("..", "."):

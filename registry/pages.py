@@ -11,6 +11,7 @@ from uuid import UUID
 from django.contrib.auth.decorators import login_required
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 
 from registry.models import LedgerEntry, ModelVersion, RegisteredModel, User
@@ -35,6 +36,24 @@ def needs(*permissions: str) -> Callable[[View], View]:
                     "Somebody with such a role can do it, or ask who manages roles here."
                 )
             return view(request, *args, **kwargs)
+
+        return checked
+
+    return decorate
+
+
+def only_post(page: str, *kept: str) -> Callable[[View], View]:
+    """Act on a form alone; who comes by the address (after signing in anew, or reloading) is led to its page.
+
+    `kept`: which parts of the address the page's address has too.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def checked(request: HttpRequest, **kwargs: Any) -> HttpResponse:
+            if request.method == "POST":
+                return view(request, **kwargs)
+            return redirect(page, **{name: kwargs[name] for name in kept})
 
         return checked
 
@@ -134,7 +153,9 @@ def _subjects(rows: list[LedgerEntry]) -> dict[str, tuple[str, str]]:
         return {row.subject.partition(":")[2] for row in rows if row.subject.startswith(f"{kind}:")}
 
     found = {}
-    for version in ModelVersion.objects.filter(pk__in=of("version")).select_related("model").only("number", "model__name"):
+    for version in (
+        ModelVersion.objects.filter(pk__in=of("version")).select_related("model").only("number", "model__name")
+    ):
         found[f"version:{version.pk}"] = (str(version), reverse("version", args=[version.model.name, version.number]))
     for model in RegisteredModel.objects.filter(pk__in=of("model")).only("name"):
         found[f"model:{model.pk}"] = (model.name, reverse("model", args=[model.name]))

@@ -11,7 +11,7 @@ from html import escape
 HEIGHT, TOP, BASE = 176, 22, 150  # pixels: all, of the highest bar, of the axis
 ROW = 26  # pixels of a waterfall's row
 LEFT, RIGHT = 40.0, 88.0  # per cent between which a waterfall's bars lie
-WORDS = 30  # characters of a label that fit beside a bar
+WORDS = 26  # characters of a label that fit beside a bar
 
 
 class Svg(str):
@@ -53,7 +53,7 @@ def signed(value: float) -> str:
 
 
 def bars(title: str, labels: Sequence[str], series: Mapping[str, Sequence[float]], *, first: str = "") -> Chart:
-    """Draw shares side by side for each label: a histogram of one or two series. `first`: name of the column of labels."""
+    """Draw shares side by side for each label: a histogram of one or two series. `first`: what the labels are."""
     highest = max((value for values in series.values() for value in values), default=0) or 1
     slot = 100 / max(1, len(labels))
     width = slot * 0.84 / len(series)
@@ -66,7 +66,11 @@ def bars(title: str, labels: Sequence[str], series: Mapping[str, Sequence[float]
                 f'<rect class="series-{place}" x="{left:.2f}%" y="{BASE - height:.1f}" width="{width:.2f}%" '
                 f'height="{height:.1f}"/>'
             )
-    drawn += [_line(0, BASE, 100, BASE, "axis"), _text(0, 12, f"{share(highest)} at most", "start"), *_ticks(labels, slot)]
+    drawn += [
+        _line(0, BASE, 100, BASE, "axis"),
+        _text(0, 12, f"{share(highest)} at most", "start"),
+        *_ticks(labels, slot),
+    ]
     names = list(series)
     rows = [[label, *(share(series[name][i]) for name in names)] for i, label in enumerate(labels)]
     described = f"Bars of {' beside '.join(names)} over {len(labels)} classes; the highest is {share(highest)}."
@@ -126,7 +130,9 @@ def waterfall(base: float, steps: Sequence[Step], margin: float, score: float, *
     described = f"From the base {signed(base)} by {len(shown)} steps to the margin {signed(margin)}, score {score:.4g}."
     rows = [["base", signed(base)], *([step.label, signed(step.value)] for step in ranked), ["margin", signed(margin)]]
     svg = _svg(title, described, drawn, ROW * (len(shown) + 2), 'class="waterfall"')
-    return Chart(title, svg, ("Feature", "Contribution"), rows, [("up", "raises the score (+)"), ("down", "lowers it (−)")])
+    return Chart(
+        title, svg, ("Feature", "Contribution"), rows, [("up", "raises the score (+)"), ("down", "lowers it (−)")]
+    )
 
 
 def _scale(values: Sequence[float]) -> Callable[[float], float]:
@@ -156,7 +162,9 @@ def _anchor(row: int, label: str, value: float, place: Callable[[float], float])
     ]
 
 
-def trend(title: str, moments: Sequence[str], series: Mapping[str, Sequence[float]], *, limit: float | None = None) -> Chart:
+def trend(
+    title: str, moments: Sequence[str], series: Mapping[str, Sequence[float]], *, limit: float | None = None
+) -> Chart:
     """Draw values over moments as lines with points, and the limit they must stay under."""
     everything = [value for values in series.values() for value in values]
     highest = max([*everything, limit or 0, 1e-9])

@@ -30,7 +30,7 @@ from governance import training
 from governance.demo.clients import Refused, ask, browser, environment, program, until
 from governance.demo.data import Story, tell
 
-STEPS = 12
+STEPS = 11
 CLIENTS = 4
 
 

@@ -144,4 +144,6 @@ def _history(model: RegisteredModel) -> list[Deployment]:
 
 
 def _cases(model: RegisteredModel) -> QuerySet[Case]:
-    return Case.objects.filter(model=model).select_related("result__version__model", "alert").order_by("-opened_at")[:20]
+    return (
+        Case.objects.filter(model=model).select_related("result__version__model", "alert").order_by("-opened_at")[:20]
+    )

@@ -5,13 +5,13 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from governance.dossier import issue
 from governance.models import Dossier
 from registry import proofs, versions
 from registry.ledger import LOGS
-from registry.pages import identifier, needs, person_of, screenful
+from registry.pages import identifier, needs, only_post, person_of, screenful
 from scoring import decisions, deployments
 
 
@@ -26,8 +26,8 @@ def dossier_list(request: HttpRequest) -> HttpResponse:
     return render(request, "dossiers.html", context)
 
 
-@require_POST
 @needs("registry.read", "governance.issue_dossier")
+@only_post("version", "name", "number")
 def of_version(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """Issue the dossier of a version."""
     version = versions.version_of(name, number)
@@ -35,8 +35,8 @@ def of_version(request: HttpRequest, name: str, number: int) -> HttpResponse:
     return redirect("dossier", dossier.pk)
 
 
-@require_POST
 @needs("registry.read", "governance.issue_dossier")
+@only_post("decision", "decision_id")
 def of_decision(request: HttpRequest, decision_id: UUID) -> HttpResponse:
     """Issue the dossier of a decision."""
     decision = decisions.by_id(decision_id)

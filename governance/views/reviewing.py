@@ -61,7 +61,13 @@ def checks(version: ModelVersion, policy: Policy, results: Mapping[str, CheckRes
     """Return every check the policy demands with its result, or who is at it."""
     rows = CheckRun.objects.filter(version=version, policy=policy, leased_until__gt=now)
     busy = set(rows.values_list("check_name", flat=True))
-    return [_check(name, results.get(name), name in busy) for name in policy.rules["checks"]]
+    return [_check(name, results.get(name), name in busy) for name in _ordered(policy)]
+
+
+def _ordered(policy: Policy) -> list[str]:
+    """Return the checks of a policy in the order a reader wants, unknown ones last."""
+    known = list(_CHECKS)
+    return sorted(policy.rules["checks"], key=lambda name: known.index(name) if name in known else len(known))
 
 
 def _check(name: str, result: CheckResult | None, busy: bool) -> Check:
@@ -81,7 +87,10 @@ def deeds(facts: Facts, user: User) -> dict[str, Deed]:
     person = lifecycle.person(user)
     return {
         name.replace(" ", "_"): Deed(
-            name, reasons_against(name, facts, person), action.permission in person.permissions, facts.stage in action.stages
+            name,
+            reasons_against(name, facts, person),
+            action.permission in person.permissions,
+            facts.stage in action.stages,
         )
         for name, action in ACTIONS.items()
     }
@@ -138,10 +147,12 @@ def _comparison(version: ModelVersion, policy: Policy, results: Mapping[str, Che
         (
             _CHECKS.get(name, pictures.name_of(name)),
             pictures.rows(
-                results[name].measurements, beside[name].measurements if name in beside else (), limits
+                results[name].measurements,
+                beside[name].measurements if name in beside else (),
+                policy.rules["checks"][name],
             ),
         )
-        for name, limits in policy.rules["checks"].items()
+        for name in _ordered(policy)
         if name in results
     ]
     return {

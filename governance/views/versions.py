@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from governance import approvals, forms, promotion
 from governance.models import ApprovalRequest
@@ -16,7 +16,7 @@ from monitoring import runs
 from registry import policies, versions
 from registry.api.problems import status_of
 from registry.models import ModelVersion
-from registry.pages import needs, person_of
+from registry.pages import needs, only_post, person_of
 from registry.refusals import Refusal
 
 UNFIT = 422
@@ -78,8 +78,8 @@ def _to(version: ModelVersion) -> HttpResponseRedirect:
     return redirect("version", version.model.name, version.number)
 
 
-@require_POST
 @needs("registry.read", "governance.request_approval")
+@only_post("version", "name", "number")
 def request_approval(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """Ask for approval of a version with its bands."""
     version = versions.version_of(name, number)
@@ -99,8 +99,8 @@ def request_approval(request: HttpRequest, name: str, number: int) -> HttpRespon
     return _attempt(request, version, "request", filled, act, "Approval was asked for. The signers see it first.")
 
 
-@require_POST
 @needs("registry.read", "governance.sign")
+@only_post("version", "name", "number")
 def sign(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """Sign or refuse the request that this person saw."""
     version = versions.version_of(name, number)
@@ -115,15 +115,15 @@ def sign(request: HttpRequest, name: str, number: int) -> HttpResponse:
     return _attempt(request, version, "sign", {"signature_form": form}, act, "Your signature is on record.")
 
 
-@require_POST
 @needs("registry.read", "governance.promote")
+@only_post("version", "name", "number")
 def promote(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """Order that a version become champion."""
     return _order(request, versions.version_of(name, number), "promote", promotion.promote)
 
 
-@require_POST
 @needs("registry.read", "governance.promote")
+@only_post("version", "name", "number")
 def roll_back(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """Order that a version serve again."""
     return _order(request, versions.version_of(name, number), "roll_back", promotion.roll_back)
@@ -170,5 +170,6 @@ def _fragment(
     if not request.headers.get("HX-Request"):
         return _to(version)
     answer = render(request, template, context)
-    answer.headers.update(headers)
+    for header, value in headers.items():
+        answer.headers[header] = value
     return answer

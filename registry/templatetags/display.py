@@ -3,12 +3,9 @@
 from datetime import datetime
 
 from django import template
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import PermissionsMixin
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-
-from registry import people
-from registry.models import User
 
 register = template.Library()
 
@@ -53,10 +50,18 @@ def number(value: object) -> str:
 
 @register.filter
 def signed(value: object) -> str:
-    """Return a number with its sign and four significant digits, or a dash."""
+    """Return a number with its sign and three significant digits, or a dash."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return "–"
-    return f"{value:+.4g}".replace("-", "−") if value else "0"
+    return f"{value:+.3g}".replace("-", "−") if value else "0"
+
+
+@register.filter
+def chance(value: object) -> str:
+    """Return a p-value, or a dash."""
+    if not isinstance(value, int | float):
+        return "–"
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
 
 
 @register.filter
@@ -101,6 +106,8 @@ def badge(code: str) -> SafeString:
 
 
 @register.simple_tag
-def roles(user: User | AnonymousUser) -> str:
+def roles(user: object) -> str:
     """Return the roles of who is signed in."""
-    return ", ".join(people.roles_of(user)) if isinstance(user, User) else ""
+    if not isinstance(user, PermissionsMixin):
+        return ""
+    return ", ".join(sorted(user.groups.values_list("name", flat=True)))

@@ -1,0 +1,103 @@
+"""/api/2.0/mlflow/model-versions/…"""
+
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from registry import versions
+from registry.api.access import actor_of
+from registry.api.mlflow import answers, pinned, registering, search
+from registry.api.mlflow.errors import Endpoint
+from registry.api.mlflow.fields import Fields
+from registry.api.mlflow.models import free
+from registry.models import ModelVersion
+
+_LARGEST_PAGE = 1000
+
+
+class Create(Endpoint):
+    """model-versions/create."""
+
+    def post(self, request: Request) -> Response:
+        """Register the next version from what was logged; it is READY when the answer comes."""
+        fields = Fields(request)
+        version = registering.version(
+            model=versions.model_named(fields.required("name")),
+            source=fields.required("source", longest=1000),
+            run_id=fields.text("run_id", longest=64),
+            model_id=fields.text("model_id", longest=64),
+            run_link=fields.text("run_link", longest=1000),
+            description=fields.text("description"),
+            tags=fields.tags(),
+            by=actor_of(request),
+            now=timezone.now(),
+        )
+        return Response({"model_version": answers.versions([version])[0]})
+
+
+class Get(Endpoint):
+    """model-versions/get."""
+
+    def get(self, request: Request) -> Response:
+        """Answer a version."""
+        return Response({"model_version": answers.versions([_named(Fields(request))])[0]})
+
+
+class DownloadUri(Endpoint):
+    """model-versions/get-download-uri."""
+
+    def get(self, request: Request) -> Response:
+        """Answer where the registered bytes are: with us, whatever became of the source."""
+        return Response({"artifact_uri": pinned.uri(_named(Fields(request)), request)})
+
+
+class Search(Endpoint):
+    """model-versions/search."""
+
+    def get(self, request: Request) -> Response:
+        """Answer the versions that a filter describes, a page at a time, the newest first."""
+        fields = Fields(request)
+        rows = search.versions(fields.text("filter"), fields.texts("order_by"))
+        size = min(fields.number("max_results", _LARGEST_PAGE), _LARGEST_PAGE)
+        found, following = search.page(rows, size, fields.text("page_token"))
+        return Response({"model_versions": answers.versions(found), "next_page_token": following})
+
+
+class SetTag(Endpoint):
+    """model-versions/set-tag."""
+
+    def post(self, request: Request) -> Response:
+        """Set a tag of a version."""
+        fields = Fields(request)
+        version = _named(fields)
+        versions.tag(
+            model=version.model,
+            version=version,
+            key=free(fields.required("key")),
+            value=fields.text("value"),
+            by=actor_of(request),
+            now=timezone.now(),
+        )
+        return Response({})
+
+
+class DeleteTag(Endpoint):
+    """model-versions/delete-tag."""
+
+    def delete(self, request: Request) -> Response:
+        """Take a tag of a version away."""
+        fields = Fields(request)
+        version = _named(fields)
+        versions.tag(
+            model=version.model,
+            version=version,
+            key=free(fields.required("key")),
+            value=None,
+            by=actor_of(request),
+            now=timezone.now(),
+        )
+        return Response({})
+
+
+def _named(fields: Fields) -> ModelVersion:
+    return versions.version_of(fields.required("name"), fields.number("version"))

@@ -1,0 +1,131 @@
+"""The whole road on a real platform: real PostgreSQL with each process in its own role, real broker, real workers.
+
+The walk of `make demo` is the journey: train, register by a stock mlflow client, checks by workers, four eyes,
+promotion by the governor, scores, drift, alert, case, retraining, dossier verified offline. It checks each step
+itself and ends with 0 only if all of them held.
+"""
+
+import io
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from governance.demo.clients import ask, browser, program
+from governance.dossier import verify
+from tests.running import ROOT
+
+pytestmark = pytest.mark.xdist_group("platform")
+MODEL = "payment-fraud"
+
+
+@pytest.fixture(scope="session")
+def walked(platform):
+    done = subprocess.run(
+        [sys.executable, "-m", "governance.demo.walk"],
+        cwd=ROOT,
+        env=platform.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture
+def ada(platform):
+    return program(platform.url, platform.tokens["ada"])
+
+
+@pytest.fixture
+def engine(platform):
+    return program(platform.scoring_url, platform.tokens["engine"])
+
+
+def test_the_whole_road_is_walked(walked):
+    assert "VERIFIED  decision" in walked
+    assert "REFUSED" in walked
+    assert "the same model back" in walked
+
+
+def test_the_retrained_version_waits_for_people(walked, ada):
+    case = ask(ada, "GET", f"/api/v1/models/{MODEL}/cases")[0]
+    stage = ask(ada, "GET", f"/api/v1/models/{MODEL}/versions/{case['version']}/stage")
+    assert stage["stage"] in ("checked", "blocked")
+    assert ask(ada, "GET", f"/api/v1/models/{MODEL}/versions/1/stage")["stage"] == "champion"
+
+
+def test_the_dossier_verifies_here_too(walked, platform):
+    data = (platform.home / "dossier.zip").read_bytes()
+    summary = verify.verify(data)
+    assert summary["deployments"] == 1
+    assert zipfile.ZipFile(io.BytesIO(data)).testzip() is None
+
+
+def test_ada_cannot_sign_her_own_version(walked, platform):
+    mine = browser(platform.url, "ada", platform.passwords["ada"])
+    case = ask(mine, "GET", f"/api/v1/models/{MODEL}/cases")[0]
+    stage = ask(mine, "GET", f"/api/v1/models/{MODEL}/versions/1/stage")
+    sent = {"outcome": "approve", "meaning": "-", "reason": "-", "password": platform.passwords["ada"]}
+    answer = mine.post(f"/api/v1/requests/{stage['request']}/signatures", json=sent)
+    assert answer.status_code == 403
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert case["ended"]
+
+
+def test_each_process_connects_as_its_own_role(walked, platform):
+    for path in (platform.home / "secrets").iterdir():
+        assert path.stat().st_mode & 0o077 == 0, path.name
+    told = environments(platform)
+    roles = {
+        name: env["DATABASE_URL"].split("//")[1].split(":")[0] for name, env in told.items() if "DATABASE_URL" in env
+    }
+    assert {roles[name] for name in ("web", "worker", "checks", "drift", "train")} == {"countersign_app"}
+    assert [roles[name] for name in ("scoring", "governor", "sequencer")] == [
+        "countersign_scoring",
+        "countersign_governor",
+        "countersign_sequencer",
+    ]
+    assert {name for name, env in told.items() if "LOG_KEY_FILE" in env} == {"sequencer"}
+    assert {name for name, env in told.items() if "WARRANT_KEY_FILE" in env} == {"governor"}
+
+
+def environments(platform) -> dict[str, dict[str, str]]:
+    """Return the environment of every process of this platform, by its PROCESS, as /proc shows it to its owner."""
+    found = {}
+    for folder in (path for path in Path("/proc").iterdir() if path.name.isdigit()):
+        try:
+            items = (folder / "environ").read_bytes().decode().split("\0")
+        except (OSError, UnicodeDecodeError):
+            continue
+        environment = dict(item.split("=", 1) for item in items if "=" in item)
+        if environment.get("COUNTERSIGN_HOME") == str(platform.home) and "PROCESS" in environment:
+            found[environment["PROCESS"]] = environment
+    return found
+
+
+def test_the_web_role_cannot_write_a_deployment_by_raw_sql(walked, platform):
+    with psycopg.connect(environments(platform)["web"]["DATABASE_URL"]) as connection:
+        assert connection.execute("SELECT current_user").fetchone() == ("countersign_app",)
+        for statement in (
+            "INSERT INTO scoring_deployment SELECT * FROM scoring_deployment",
+            "UPDATE governance_signature SET outcome = 'approve'",
+            "INSERT INTO registry_leaf (log, index, entry_id) VALUES ('governance', 999999, 1)",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+                connection.execute(statement)
+
+
+def test_bad_requests_answer_problems_and_leave_nothing(walked, platform, engine):
+    score = f"/api/v1/models/{MODEL}/score"
+    for body in (b"{", b"[]", b'{"features": {"amount": "x"}}'):
+        answer = engine.post(score, content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 422
+        assert answer.headers["content-type"] == "application/problem+json"
+    assert httpx.post(f"{platform.scoring_url}{score}", json={}).status_code == 401
+    assert engine.post("/api/v1/models/none/score", json={"features": {}}).status_code == 404

@@ -1,0 +1,370 @@
+"""A stock MLflow client in front of a running platform: what works as ever, and what is refused, quickly and with why."""
+
+import io
+import json
+import time
+import uuid
+from pathlib import Path
+
+import httpx
+import lightgbm
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from django.utils import timezone
+from mlflow.exceptions import MlflowException
+from sklearn.linear_model import LogisticRegression
+
+from registry import people as registry_people
+
+ROWS = pd.DataFrame(np.random.default_rng(7).normal(size=(300, 3)), columns=["amount", "age", "hour"])
+LABELS = (ROWS["amount"] + ROWS["age"] > 0).astype(int)
+
+
+@pytest.fixture(scope="session")
+def tracked(platform):
+    """The platform, its tracking server up too: nobody waits for that one when the others start."""
+    for _ in range(240):
+        if ask(platform, "/api/2.0/mlflow/experiments/search?max_results=1").status_code == 200:
+            return platform
+        time.sleep(0.5)
+    raise TimeoutError("the tracking server does not answer")
+
+
+def ask(platform, path):
+    return httpx.get(f"{platform.url}{path}", headers={"Authorization": f"Bearer {platform.tokens['ada']}"})
+
+
+@pytest.fixture
+def ada_client(tracked, platform, monkeypatch):
+    """Ada's client, tracking and registering here."""
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", platform.tokens["ada"])
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(platform.url)
+    mlflow.set_registry_uri(platform.url)
+    yield mlflow.MlflowClient()
+    mlflow.set_registry_uri(None)
+    mlflow.set_tracking_uri(before)
+
+
+@pytest.fixture
+def name():
+    return f"fraud-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture(scope="module")
+def booster():
+    return lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1}, lightgbm.Dataset(ROWS, LABELS), 8)
+
+
+def log_booster(booster, **given):
+    with mlflow.start_run() as run:
+        mlflow.log_params({"rounds": 8})
+        mlflow.log_metrics({"auc": 0.91, "lift": float("nan")})
+        info = mlflow.lightgbm.log_model(booster, name="model", input_example=ROWS.head(2), **given)
+    return run, info
+
+
+def register(booster, name):
+    log_booster(booster, registered_model_name=name)
+
+
+def send_dataset(platform):
+    sink = io.BytesIO()
+    ROWS.assign(fraud=LABELS, nonce=uuid.uuid4().hex).to_parquet(sink)
+    columns = [{"name": column, "role": "feature"} for column in ROWS] + [{"name": "fraud", "role": "label"}]
+    answer = httpx.post(
+        f"{platform.url}/api/v1/datasets",
+        headers={"Authorization": f"Bearer {platform.tokens['ada']}"},
+        files={"file": ("data.parquet", sink.getvalue())},
+        data={"name": "train", "columns": json.dumps(columns)},
+    )
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["rows"] == 300
+    return answer.json()["digest"]
+
+
+def read(platform, path):
+    answer = ask(platform, path)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_log_model_registers_a_booster_with_its_lineage_and_it_loads_back(platform, ada_client, booster, name):
+    digest = send_dataset(platform)
+    with mlflow.start_run() as run:
+        mlflow.set_tags({"countersign.training": digest, "mlflow.source.git.commit": "0a" * 20})
+        mlflow.log_params({"rounds": 8})
+        mlflow.log_metrics({"auc": 0.91, "lift": float("nan")})
+        mlflow.lightgbm.log_model(booster, name="model", input_example=ROWS.head(2), registered_model_name=name)
+
+    found = ada_client.get_model_version(name, "1")
+    assert (found.status, found.run_id, found.current_stage) == ("READY", run.info.run_id, "None")
+    kept = read(platform, f"/api/v1/models/{name}/versions/1")
+    assert kept["flavour"] == "lightgbm"
+    assert kept["unservable"] == ""
+    assert kept["data"] == {"training": digest}
+    assert kept["metrics"] == {"auc": 0.91}
+    assert kept["lineage"]["code_commit"] == "0a" * 20
+    assert kept["lineage"]["parameters"]["rounds"] == "8"
+    assert kept["lineage"]["run_id"] == run.info.run_id
+
+    native = mlflow.lightgbm.load_model(f"models:/{name}/1")
+    assert native.model_to_string() == booster.model_to_string()
+    as_function = mlflow.pyfunc.load_model(f"models:/{name}/latest")
+    assert np.array_equal(as_function.predict(ROWS), booster.predict(ROWS))
+
+
+def test_register_model_numbers_versions_and_finds_them(ada_client, booster, name):
+    run, info = log_booster(booster)
+    first = mlflow.register_model(f"runs:/{run.info.run_id}/model", name, tags={"team": "cards"})
+    second = mlflow.register_model(info.model_uri, name)
+    assert [first.version, second.version] == ["1", "2"]
+    assert first.tags == {"team": "cards"}
+    assert second.model_id == info.model_id
+
+    search = ada_client.search_model_versions
+    assert [v.version for v in search(f"name = '{name}'")] == ["2", "1"]
+    assert [v.version for v in search(f"name LIKE '{name[:-1]}%' AND tags.team = 'cards'")] == ["1"]
+    assert [v.version for v in search(f"name IN ('{name}') AND version_number > 1")] == ["2"]
+    assert [v.version for v in search(f"run_id = '{run.info.run_id}'", order_by=["version_number ASC"])] == ["1", "2"]
+    page = search(f"name = '{name}'", max_results=1)
+    assert [v.version for v in search(f"name = '{name}'", max_results=1, page_token=page.token)] == ["1"]
+    with pytest.raises(MlflowException, match="Invalid clause"):
+        search("name = 'a' OR 1 = 1")
+
+
+def test_a_model_is_created_with_purpose_and_exposure_and_found(platform, ada_client, booster, name):
+    tags = {"countersign.purpose": "explores", "countersign.exposure": "low", "team": "cards"}
+    made = ada_client.create_registered_model(name, tags=tags, description="cards")
+    assert (made.name, made.tags, made.description) == (name, tags, "cards")
+    assert read(platform, f"/api/v1/models/{name}")["tier"] == 3
+    with pytest.raises(MlflowException) as refused:
+        ada_client.create_registered_model(name)
+    assert refused.value.error_code == "RESOURCE_ALREADY_EXISTS"
+
+    run, info = log_booster(booster)
+    made = ada_client.create_model_version(
+        name, info.model_uri, run_id=run.info.run_id, description="first", run_link="https://runs.example/1"
+    )
+    assert (made.description, made.run_link) == ("first", "https://runs.example/1")
+    assert ada_client.get_registered_model(name).latest_versions[0].version == "1"
+    assert [v.version for v in ada_client.get_latest_versions(name)] == ["1"]
+    assert [m.name for m in ada_client.search_registered_models(f"name ILIKE '{name.upper()}'")] == [name]
+    assert [m.name for m in ada_client.search_registered_models(f"name = '{name}' AND tag.team != 'cards'")] == []
+
+
+def test_tags_and_aliases_come_and_go(ada_client, booster, name):
+    register(booster, name)
+    ada_client.set_registered_model_tag(name, "team", "cards")
+    ada_client.set_model_version_tag(name, "1", "reviewed by", "gwen")
+    ada_client.set_registered_model_alias(name, "candidate", "1")
+    assert ada_client.get_registered_model(name).tags == {"team": "cards"}
+    assert ada_client.get_registered_model(name).aliases == {"candidate": "1"}
+    found = ada_client.get_model_version_by_alias(name, "candidate")
+    assert (found.version, found.tags, found.aliases) == ("1", {"reviewed by": "gwen"}, ["candidate"])
+    ada_client.delete_registered_model_tag(name, "team")
+    ada_client.delete_model_version_tag(name, "1", "reviewed by")
+    ada_client.delete_registered_model_alias(name, "candidate")
+    assert ada_client.get_registered_model(name).tags == {}
+    assert ada_client.get_model_version(name, "1").tags == {}
+    with pytest.raises(MlflowException) as refused:
+        ada_client.get_model_version_by_alias(name, "candidate")
+    assert refused.value.error_code == "RESOURCE_DOES_NOT_EXIST"
+
+
+def test_a_scikit_learn_model_is_loaded_by_alias(ada_client, name):
+    model = LogisticRegression().fit(ROWS, LABELS)
+    with mlflow.start_run():
+        mlflow.sklearn.log_model(
+            model,
+            name="model",
+            input_example=ROWS.head(2),
+            serialization_format="skops",
+            registered_model_name=name,
+        )
+    ada_client.set_registered_model_alias(name, "candidate", "1")
+    loaded = mlflow.sklearn.load_model(f"models:/{name}@candidate")
+    assert np.array_equal(loaded.predict_proba(ROWS), model.predict_proba(ROWS))
+
+
+@pytest.mark.parametrize("elsewhere", ["sqlite:///{}/other.db", "https://tracking.example"])
+def test_with_only_the_registry_here_the_registered_bytes_are_downloaded(
+    platform, ada_client, booster, name, tmp_path, elsewhere
+):
+    register(booster, name)
+    mlflow.set_tracking_uri(elsewhere.format(tmp_path))
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/1", dst_path=str(tmp_path)))
+    assert lightgbm.Booster(model_file=folder / "model.lgb").model_to_string() == booster.model_to_string()
+    assert ada_client.get_model_version_download_uri(name, "1").startswith(f"{platform.url}/api/2.0/mlflow-artifacts/")
+
+
+def test_what_was_registered_stays_whatever_becomes_of_the_logged_files(platform, ada_client, booster, name):
+    _, info = log_booster(booster, registered_model_name=name)
+    place = ada_client.get_logged_model(info.model_id).artifact_location.removeprefix("mlflow-artifacts:/")
+    overwritten = httpx.put(
+        f"{platform.url}/api/2.0/mlflow-artifacts/artifacts/{place}/model.lgb",
+        headers={"Authorization": f"Bearer {platform.tokens['ada']}"},
+        content=b"something else",
+    )
+    assert overwritten.status_code == 200
+    assert mlflow.lightgbm.load_model(f"models:/{name}/1").model_to_string() == booster.model_to_string()
+
+
+def test_artifacts_of_a_run_pass_in_both_directions(ada_client, tmp_path):
+    big = np.random.default_rng(1).bytes(9_000_000)
+    (tmp_path / "up" / "deep").mkdir(parents=True)
+    (tmp_path / "up" / "deep" / "big 100%.bin").write_bytes(big)
+    (tmp_path / "up" / "empty").write_bytes(b"")
+    with mlflow.start_run() as run:
+        mlflow.log_artifacts(str(tmp_path / "up"), "files")
+    down = Path(mlflow.artifacts.download_artifacts(f"runs:/{run.info.run_id}/files", dst_path=str(tmp_path / "down")))
+    assert (down / "deep" / "big 100%.bin").read_bytes() == big
+    assert (down / "empty").read_bytes() == b""
+
+
+REFUSED = {
+    "delete a model": (lambda c, n: c.delete_registered_model(n), "PERMISSION_DENIED", "never deleted"),
+    "delete a version": (lambda c, n: c.delete_model_version(n, "1"), "PERMISSION_DENIED", "never deleted"),
+    "rename": (lambda c, n: c.rename_registered_model(n, n + "2"), "PERMISSION_DENIED", "keeps its name"),
+    "describe anew": (lambda c, n: c.update_model_version(n, "1", "new"), "INVALID_STATE", "Set a tag"),
+    "describe a model anew": (lambda c, n: c.update_registered_model(n, "new"), "INVALID_STATE", "Set a tag"),
+    "set a stage": (
+        lambda c, n: c.transition_model_version_stage(n, "1", "Production"),
+        "INVALID_STATE",
+        "approved and promoted",
+    ),
+    "set @champion": (lambda c, n: c.set_registered_model_alias(n, "champion", "1"), "INVALID_STATE", "approval"),
+    "set @Champion": (lambda c, n: c.set_registered_model_alias(n, "Champion", "1"), "INVALID_STATE", "approval"),
+    "delete @champion": (lambda c, n: c.delete_registered_model_alias(n, "champion"), "INVALID_STATE", "approval"),
+    "get @champion": (lambda c, n: c.get_model_version_by_alias(n, "champion"), "RESOURCE_DOES_NOT_EXIST", "deployed"),
+    "change lineage": (
+        lambda c, n: c.set_model_version_tag(n, "1", "countersign.training", "x"),
+        "INVALID_STATE",
+        "fixed at registration",
+    ),
+    "unknown model": (lambda c, n: c.get_registered_model(n + "2"), "RESOURCE_DOES_NOT_EXIST", "No model named"),
+    "unknown version": (lambda c, n: c.get_model_version(n, "2"), "RESOURCE_DOES_NOT_EXIST", "no version 2"),
+    "version by word": (lambda c, n: c.get_model_version(n, "two"), "INVALID_PARAMETER_VALUE", "whole number"),
+    "a local path": (
+        lambda c, n: c.create_model_version(n, "file:///etc"),
+        "INVALID_PARAMETER_VALUE",
+        "cannot be taken",
+    ),
+    "another's folder": (
+        lambda c, n: c.create_model_version(n, "mlflow-artifacts:/0/../1"),
+        "INVALID_PARAMETER_VALUE",
+        "cannot be taken",
+    ),
+    "an unknown logged model": (
+        lambda c, n: c.create_model_version(n, "models:/m-" + "0" * 32),
+        "RESOURCE_DOES_NOT_EXIST",
+        "knows nothing of",
+    ),
+    "an unknown data set": (
+        lambda c, n: c.create_model_version(
+            n, c.get_model_version(n, "1").source, tags={"countersign.holdout": "f" * 64}
+        ),
+        "INVALID_PARAMETER_VALUE",
+        "countersign.holdout",
+    ),
+    "another run's name": (
+        lambda c, n: c.create_model_version(n, c.get_model_version(n, "1").source, run_id="0" * 32),
+        "INVALID_PARAMETER_VALUE",
+        "tracking server knows",
+    ),
+    "delete a run": (
+        lambda c, n: c.delete_run(c.get_model_version(n, "1").run_id),
+        "PERMISSION_DENIED",
+        "not deleted",
+    ),
+    "delete a logged model": (
+        lambda c, n: c.delete_logged_model(c.get_model_version(n, "1").model_id),
+        "PERMISSION_DENIED",
+        "not deleted",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def registered():
+    return f"fraud-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.mark.parametrize("attempt", REFUSED)
+def test_refusals_say_why_and_change_nothing(platform, ada_client, booster, registered, attempt):
+    if not ada_client.search_registered_models(f"name = '{registered}'"):
+        register(booster, registered)
+    before = read(platform, f"/api/v1/models/{registered}")
+    act, code, why = REFUSED[attempt]
+    started = timezone.now()
+    with pytest.raises(MlflowException, match=why) as refused:
+        act(ada_client, registered)
+    assert refused.value.error_code == code
+    assert (timezone.now() - started).total_seconds() < 5, "the client took the refusal for a passing trouble"
+    assert read(platform, f"/api/v1/models/{registered}") == before
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("DELETE", "/api/2.0/mlflow-artifacts/artifacts/0/x", 403),
+        ("PUT", "/api/2.0/mlflow-artifacts/artifacts/countersign/x", 403),
+        ("PUT", "/api/2.0/mlflow-artifacts/artifacts/0/%2e%2e/x", 400),
+        ("PUT", "/api/2.0/mlflow-artifacts/artifacts/0/%252e%252e/x", 400),
+        ("PUT", "/api/2.0/mlflow-artifacts/artifacts/0/%5c..%5cx", 400),
+        ("GET", "/api/2.0/mlflow-artifacts/artifacts?path=0/..", 400),
+        ("GET", "/api/2.0/mlflow-artifacts/artifacts/countersign/../x", 404),
+        ("GET", "/api/2.0/mlflow//runs/get", 400),
+        ("GET", "/api/2.0/mlflow/artifacts/list?run_id=x", 404),
+        ("POST", "/api/3.0/mlflow/gateway/secrets/create", 404),
+        ("POST", "/ajax-api/2.0/mlflow/registered-models/create", 404),
+        ("POST", "/api/2.0/mlflow/webhooks", 404),
+        ("POST", "/ajax-api/2.0/mlflow/runs/delete", 403),
+        ("POST", "/api/2.0/mlflow/model-versions/delete", 403),
+    ],
+)
+def test_the_front_lets_nothing_else_through(platform, method, path, status):
+    answer = httpx.request(
+        method, platform.url + path, headers={"Authorization": f"Bearer {platform.tokens['ada']}"}, content=b"{}"
+    )
+    assert answer.status_code == status, answer.text
+    if answer.headers["Content-Type"] == "application/json":
+        assert set(answer.json()) == {"error_code", "message"}
+
+
+def test_an_unknown_token_is_refused_at_once(platform, ada_client, name, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "csn_never_issued")
+    for attempt in (
+        lambda: ada_client.create_registered_model(name),
+        lambda: ada_client.create_experiment(name),
+        lambda: ada_client.search_registered_models(),
+    ):
+        with pytest.raises(MlflowException, match="never issued") as refused:
+            attempt()
+        assert refused.value.error_code == "UNAUTHENTICATED"
+
+
+@pytest.mark.urls("registry.api.urls")
+def test_an_expired_token_and_one_of_too_little_scope_are_refused(client, ada, issue_token):
+    past = timezone.now() - timezone.timedelta(days=3)
+    _, expired = registry_people.issue_token(owner=ada, name="old", scopes=["registry.read"], days=1, by=ada, now=past)
+    search, create = "/api/2.0/mlflow/registered-models/search", "/api/2.0/mlflow/runs/create"
+    answer = client.get(search, headers={"Authorization": f"Bearer {expired}"})
+    assert (answer.status_code, answer.json()["error_code"]) == (401, "UNAUTHENTICATED")
+    assert "expired at" in answer.json()["message"]
+    reads = {"Authorization": f"Bearer {issue_token(ada, 'registry.read')}"}
+    assert client.get(search, headers=reads).status_code == 200
+    answer = client.post(create, "{}", content_type="application/json", headers=reads)
+    assert (answer.status_code, answer.json()["error_code"]) == (403, "PERMISSION_DENIED")
+
+
+@pytest.mark.urls("registry.api.urls")
+def test_a_tracking_server_that_is_down_is_said_to_be_down(client, ada, issue_token, settings, tmp_path):
+    settings.TRACKING_SOCKET = str(tmp_path / "nobody.sock")
+    reads = {"Authorization": f"Bearer {issue_token(ada, 'registry.read')}"}
+    answer = client.get("/api/2.0/mlflow/experiments/search", headers=reads)
+    assert (answer.status_code, answer.json()["error_code"]) == (503, "TEMPORARILY_UNAVAILABLE")
+    assert answer.headers["Retry-After"] == "1"
