@@ -4,24 +4,24 @@ from typing import Any
 
 _CHECKS: dict[str, Any] = {
     "performance": {
-        "roc_auc": {"fail_below": 0.7, "warn_below": 0.75, "minimum_n": 500},
-        "pr_auc": {"fail_below": 0.05, "minimum_n": 500},
-        "recall_at_budget": {"fail_below": 0.05, "minimum_n": 500},
-        "brier": {"fail_above": 0.25, "minimum_n": 500},
+        "roc_auc": {"fail_below": 0.6, "warn_below": 0.7, "minimum_n": 200},
+        "pr_auc": {"fail_below": 0.05, "minimum_n": 200},
+        "recall_at_budget": {"fail_below": 0.05, "minimum_n": 200},
+        "brier": {"fail_above": 0.25, "minimum_n": 200},
     },
     "bias": {
-        "flag_rate_ratio": {"fail_above": 3.0, "warn_above": 1.25, "minimum_n": 500},
-        "fpr_ratio": {"fail_above": 3.0, "warn_above": 1.25, "minimum_n": 500},
+        "flag_rate_ratio": {"fail_above": 4.0, "warn_above": 1.25, "minimum_n": 200},
+        "fpr_ratio": {"fail_above": 4.0, "warn_above": 1.25, "minimum_n": 200},
     },
     "consistency": {
         "golden_difference": {"fail_above": 0, "minimum_n": 100},
         "online_batch_difference": {"fail_above": 0, "minimum_n": 100},
     },
-    "drift": {"drifted_share": {"fail_above": 0.5, "warn_above": 0.1, "minimum_n": 300}},
+    "drift": {"drifted_share": {"fail_above": 0.5, "warn_above": 0.1, "minimum_n": 200}},
 }
 _MONITORS: dict[str, Any] = {
     "drift": {"window": 500, "limits": {"largest_psi": {"fail_above": 0.1, "minimum_n": 300}}},
-    "performance": {"window": 500, "limits": {"roc_auc": {"fail_below": 0.65, "minimum_n": 300}}},
+    "performance": {"window": 500, "limits": {"roc_auc": {"fail_below": 0.6, "minimum_n": 300}}},
 }
 
 

@@ -1,7 +1,5 @@
 """Every route of the web process. The scoring process has its own few."""
 
-from importlib.util import find_spec
-
 from django.urls import include, path
 
 from governance.views import catalogue, dossiers, health, versions
@@ -28,7 +26,7 @@ urlpatterns = [
     path("", include("registry.urls")),
     path("", include("scoring.urls")),
     path("", include("monitoring.urls")),
-    *([path("", include("registry.api.urls"))] if find_spec("registry.api.urls") else []),
+    path("", include("registry.api.urls")),
     path("", include("governance.api")),
 ]
 handler403 = "governance.problems.forbidden"

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from governance import importing, training
 from governance.demo import payments
 from monitoring import frames
+from registry.refusals import Invalid
 from registry.schema import Column, Schema
 
 TRAFFIC = 600  # decisions asked for before and again after the drift
@@ -65,9 +65,11 @@ def _payments() -> Story:
 
 
 def _file(path: Path) -> Story:
+    if not os.environ.get("LABEL"):
+        raise Invalid("Say which column is the label: DATA=FILE LABEL=column PROTECTED=a,b make demo.")
     found = importing.read(
         path,
-        label=os.environ.get("LABEL", ""),
+        label=os.environ["LABEL"],
         time=os.environ.get("TIME"),
         identifier=os.environ.get("ID"),
         protected=os.environ.get("PROTECTED", "").replace(",", " ").split(),
@@ -88,11 +90,16 @@ def _file(path: Path) -> Story:
 
 
 def _shift(rows: pd.DataFrame, trained: training.Trained) -> pd.DataFrame:
-    """Move the population of a file we know nothing about: half of the numeric features by a standard deviation."""
-    numeric = [column for column in trained.schema.columns if column.kind in ("number", "integer")]
+    """Move the population of a file we know nothing about: every other feature, visibly."""
     moved = rows.copy()
-    for column in numeric[::2]:
-        values = rows[column.name].astype("Float64")
-        spread = float(np.nan_to_num(values.std())) or 1.0
-        moved[column.name] = (values + spread).round().astype("Int64") if column.kind == "integer" else values + spread
+    for column in trained.schema.columns[::2]:
+        values = rows[column.name]
+        if column.kind == "category":
+            moved[column.name] = column.categories[-1]
+        elif column.kind == "boolean":
+            moved[column.name] = ~values.astype("boolean")
+        elif column.kind == "integer":
+            moved[column.name] = values.astype("Int64") + max(1, round(float(values.std())))
+        elif column.kind == "number":
+            moved[column.name] = values.astype("Float64") + (float(values.std()) or 1.0)
     return moved

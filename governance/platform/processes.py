@@ -1,11 +1,14 @@
 """The table of processes: what each runs, as which database role, holding which keys."""
 
+import os
 import shlex
 import sys
 
 from governance.platform.environment import Surroundings, inherited
 from governance.platform.probes import LOCAL, healthy
 from governance.platform.process import Process
+
+STORY = ("DATA", "LABEL", "PROTECTED", "TIME", "ID")  # what file the walk runs on, if not on simulated payments
 
 
 def setup(told: Surroundings, *, people: bool) -> Process:
@@ -17,7 +20,9 @@ def setup(told: Surroundings, *, people: bool) -> Process:
 
 def walk(told: Surroundings) -> Process:
     """Return the demonstration, which speaks to the operator's terminal."""
-    env = told.of("web", "app")
+    story = {name: os.environ[name] for name in STORY if name in os.environ}
+    quiet = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+    env = told.of("web", "app") | story | quiet
     return Process("walk", _module("governance.demo.walk"), env, restart=False, console=True)
 
 

@@ -49,7 +49,7 @@ class Model(APIView):
 
     def get(self, request: Request, name: str) -> Response:
         """Answer the model with its tags, free aliases and versions."""
-        model = versions.model_named(name)
+        model = versions.model_named(_text({"name": name}, "name"))
         rows = ModelVersion.objects.filter(model=model).select_related("model", "registered_by").order_by("-number")
         aliases = {alias: version.number for alias, version in versions.aliases_of(model).items()}
         known = {"tags": versions.tags_of(model), "aliases": aliases, "versions": [_short(row) for row in rows[:_PAGE]]}
@@ -63,7 +63,7 @@ class Version(APIView):
 
     def get(self, request: Request, name: str, number: int) -> Response:
         """Answer everything that was fixed when it was registered, and its tags."""
-        version = versions.version_of(name, number)
+        version = versions.version_of(_text({"name": name}, "name"), number)
         data = {role: getattr(version, role) for role in versions.DATA_ROLES}
         return Response(
             {
@@ -107,7 +107,7 @@ class DatasetByDigest(APIView):
 
     def get(self, request: Request, digest: str) -> Response:
         """Answer what is known of a data set; its rows are not given out here."""
-        dataset = datasets.by_digest(digest)
+        dataset = datasets.by_digest(_text({"digest": digest}, "digest"))
         return Response({**_dataset(dataset), "columns": dataset.columns})
 
 

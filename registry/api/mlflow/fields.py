@@ -41,9 +41,14 @@ class Fields:
         value = self._query.get(name) if self._query is not None else self._body.get(name)
         if value in (None, "") and default is not None:
             return default
-        if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).isdecimal():
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | str)
+            or not str(value)[:13].isdecimal()
+            or len(str(value)) > 12
+        ):
             raise Invalid(f"Parameter '{name}' must be a whole number, not {str(value)[:40]!r}.")
-        return int(str(value)[:12])
+        return int(value)
 
     def texts(self, name: str) -> list[str]:
         """Return a repeated field."""
