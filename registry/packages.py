@@ -74,7 +74,9 @@ def _fallback(given: Mapping[str, Any] | None, bands: list[dict[str, Any]]) -> s
 
 def _bands(bands: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     try:
-        result: list[dict[str, Any]] = [{"name": str(b["name"]), "from": float(b["from"]), "action": str(b.get("action", ""))} for b in bands]
+        result: list[dict[str, Any]] = [
+            {"name": str(b["name"]), "from": float(b["from"]), "action": str(b.get("action", ""))} for b in bands
+        ]
     except (KeyError, TypeError, ValueError) as error:
         raise Invalid("Each band has a name, the score it starts from, and an action.") from error
     starts = [band["from"] for band in result]

@@ -39,6 +39,7 @@ def register_model(
     """Register a model under a new name. Without a purpose and exposure it counts as the most material."""
     if not name or len(name) > 120 or any(c in name for c in "/:\\") or not name.isprintable():
         raise Invalid("A model's name has 1 to 120 printable characters and no slash or colon.")
+    locks.hold(f"model named {name}")
     if RegisteredModel.objects.filter(name=name).exists():
         raise Conflict(f"A model named {name} is registered already. Register a version of it, or choose another name.")
     model = RegisteredModel.objects.create(
@@ -149,7 +150,7 @@ def tags_of(model: RegisteredModel, version: ModelVersion | None = None) -> dict
 @transaction.atomic
 def alias(*, model: RegisteredModel, name: str, version: ModelVersion | None, by: User, now: datetime) -> None:
     """Point a free alias to a version (None: to nothing). Serving aliases mirror deployments and cannot be set."""
-    if name in SERVING_ALIASES:
+    if name.lower() in SERVING_ALIASES:
         raise Conflict(f"@{name} mirrors what is deployed and cannot be set. Ask for approval and promote a version.")
     Alias.objects.create(model=model, name=name, version=version, set_by=by, set_at=now)
     facts = {"alias": name, "version": version.digest if version else None}
@@ -164,7 +165,7 @@ def aliases_of(model: RegisteredModel) -> dict[str, ModelVersion]:
 
 def model_named(name: str) -> RegisteredModel:
     """Return a registered model."""
-    model = RegisteredModel.objects.filter(name=name).first()
+    model = RegisteredModel.objects.filter(name=name).first() if name.isprintable() else None
     if model is None:
         raise Unknown(f"No model named {name} is registered. See /api/v1/models for those that are.")
     return model
@@ -173,7 +174,8 @@ def model_named(name: str) -> RegisteredModel:
 def version_of(name: str, number: int) -> ModelVersion:
     """Return a version by its model's name and its number."""
     rows = ModelVersion.objects.select_related("model", "registered_by", "training", "reference", "holdout", "golden")
-    version = rows.filter(model__name=name, number=number).first()
+    model = model_named(name)
+    version = rows.filter(model=model, number=number).first() if number < 1 << 31 else None
     if version is None:
-        raise Unknown(f"{model_named(name)} has no version {number}.")
+        raise Unknown(f"{model} has no version {number}.")
     return version

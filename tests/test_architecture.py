@@ -59,7 +59,7 @@ def test_no_role_may_change_an_append_only_table(db, role):
             " WHERE grantee = %s AND privilege_type IN ('UPDATE', 'DELETE', 'TRUNCATE')",
             [role],
         )
-        assert {table for table, _ in cursor.fetchall()} <= {"registry_user", "django_session"}
+        assert {table for table, _ in cursor.fetchall()} <= {"registry_user", "registry_user_groups", "django_session"}
         cursor.execute(
             "SELECT table_name FROM information_schema.role_table_grants"
             " WHERE grantee = %s AND privilege_type = 'INSERT' AND table_name = 'scoring_deployment'",

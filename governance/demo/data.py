@@ -36,6 +36,12 @@ class Story:
         return {"features": frames.plain(row, self.trained.schema), "attributes": attributes}
 
 
+def model_name() -> str:
+    """Return the name the story's model is registered under."""
+    path = os.environ.get("DATA")
+    return Path(path).stem.lower().replace("_", "-") if path else "payment-fraud"
+
+
 def tell() -> Story:
     """Return the story of the environment's DATA, else of simulated payments."""
     return _file(Path(os.environ["DATA"])) if os.environ.get("DATA") else _payments()
@@ -52,7 +58,7 @@ def _payments() -> Story:
         frame, Schema(tuple(columns)), label=payments.LABEL, time=payments.TIME, keep=payments.PROTECTED
     )
     return Story(
-        model="payment-fraud",
+        model=model_name(),
         title="30,000 simulated payments",
         trained=trained,
         label=payments.LABEL,
@@ -77,7 +83,7 @@ def _file(path: Path) -> Story:
     trained = training.train(found.frame, found.schema, label=found.label, time=found.time, keep=found.protected)
     rows = trained.holdout
     return Story(
-        model=path.stem.lower().replace("_", "-"),
+        model=model_name(),
         title=f"{len(found.frame):,} rows of {path.name}",
         trained=trained,
         label=found.label,

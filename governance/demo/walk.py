@@ -8,14 +8,9 @@ import io
 import json
 import logging
 import os
-import subprocess
 import sys
-import tempfile
 import time
-import zipfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import quantiles
@@ -28,39 +23,10 @@ from mlflow.exceptions import MlflowException
 
 from governance import training
 from governance.demo.clients import Refused, ask, browser, environment, program, until
-from governance.demo.data import Story, tell
+from governance.demo.data import Story, model_name, tell
+from governance.demo.narration import Narrator, verify_offline
 
-STEPS = 11
 CLIENTS = 4
-
-
-class Narrator:
-    """Prints the steps as they happen."""
-
-    def __init__(self, base: str) -> None:
-        self.base = base
-        self.number = 0
-
-    @contextmanager
-    def step(self, title: str) -> Iterator["Narrator"]:
-        """Announce a step; name it if it fails."""
-        self.number += 1
-        started = time.monotonic()
-        print(f"\n[{self.number:2}/{STEPS}] {title} …", flush=True)
-        try:
-            yield self
-        except Exception as error:
-            print(f"        FAILED at step {self.number}, {title}: {error}", file=sys.stderr, flush=True)
-            raise
-        print(f"        done in {time.monotonic() - started:.1f} s", flush=True)
-
-    def say(self, text: str) -> None:
-        """Print one line under the step."""
-        print(f"        {text}", flush=True)
-
-    def link(self, path: str) -> None:
-        """Print where to look."""
-        print(f"        → {self.base}{path}", flush=True)
 
 
 class Walk:
@@ -84,10 +50,10 @@ class Walk:
         found: dict[str, Any] = ask(self.ada, "GET", f"/api/v1/models/{model}/versions/{version}/stage")
         return found
 
-    def champion(self, model: str) -> int | None:
-        """Return the number of the version that serves, if there is one."""
-        answer = self.ada.get(f"/api/v1/models/{model}/versions/1/stage")
-        return 1 if answer.status_code == 200 and answer.json()["stage"] in ("champion", "superseded") else None
+    def was_walked(self, model: str) -> bool:
+        """Say whether an earlier walk reached its end: a retraining case of the model has ended."""
+        answer = self.ada.get(f"/api/v1/models/{model}/cases")
+        return answer.status_code == 200 and any(case["ended"] for case in answer.json())
 
     # The steps
 
@@ -299,41 +265,20 @@ class Walk:
             file = self.home / "dossier.zip"
             file.write_bytes(answer.content)
             n.say(f"{file} ({len(answer.content):,} bytes)")
-            if self._verify(n, answer.content, expect=0):
-                changed = bytearray(answer.content)
-                changed[len(changed) // 2] ^= 1
-                n.say("and with one bit changed:")
-                self._verify(n, bytes(changed), expect=1, verifier=answer.content)
+            keys = [path.read_text().strip() for path in sorted((self.home / "keys").glob("*.vkey"))]
+            verify_offline(n, answer.content, keys, verifier=answer.content, expect=0)
+            changed = bytearray(answer.content)
+            changed[len(changed) // 2] ^= 1
+            n.say("and with one bit changed:")
+            verify_offline(n, bytes(changed), keys, verifier=answer.content, expect=1)
             n.link(f"/dossiers/{issued['dossier']}")
-
-    def _verify(self, n: Narrator, data: bytes, *, expect: int, verifier: bytes | None = None) -> bool:
-        """Run the dossier's own verifier in an interpreter that sees neither this project nor its libraries."""
-        keys = [path.read_text().strip() for path in sorted((self.home / "keys").glob("*.vkey"))]
-        with tempfile.TemporaryDirectory() as folder:
-            script, file = Path(folder) / "verify.py", Path(folder) / "dossier.zip"
-            script.write_bytes(zipfile.ZipFile(io.BytesIO(verifier or data)).read("verify.py"))
-            file.write_bytes(data)
-            pins = [part for key in keys for part in ("--key", key)]
-            done = subprocess.run(
-                [sys.executable, "-I", "-S", str(script), str(file), *pins],
-                capture_output=True,
-                text=True,
-                env={},
-                cwd=folder,
-                check=False,
-            )
-        for line in done.stdout.splitlines():
-            n.say(f"  {line}")
-        if done.returncode != expect:
-            raise Refused(f"the verifier ended with {done.returncode}, not {expect}: {done.stderr[-300:]}")
-        return done.returncode == 0
 
     def everything(self) -> None:
         """Walk the whole road."""
-        story = self.train()
-        if self.champion(story.model):
-            print(f"\nThe walk was done before: {story.model} serves. Remove {self.home} to begin anew.")
+        if self.was_walked(model_name()):
+            print(f"\nThe walk was done before: {model_name()} serves. Remove {self.home} to walk it anew.")
             return
+        story = self.train()
         digests = self.upload(story)
         number = self.register(story, digests)
         self.check(story, number)

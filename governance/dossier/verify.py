@@ -387,6 +387,8 @@ def check_decision(files, objects, entries, served):
 def check_answer(answer, package):
     """Check additivity, link, band and reasons of an answer under its package."""
     what = "decision/answer.json"
+    if len(answer["attributions"]) != len(answer["features"]):
+        raise Bad("%s: not one attribution for each feature" % what)
     gap = abs(answer["base"] + sum(answer["attributions"]) - answer["margin"])
     if not gap <= 1e-4:
         raise Bad("%s: base value and attributions miss the margin by %g" % (what, gap))

@@ -1,5 +1,6 @@
 """RFC 9457 problem details: one table from refusals to HTTP, one function that answers every API error."""
 
+from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
@@ -64,7 +65,8 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
         body = problem(404, "Not found", str(error) or "There is nothing here.", [], "unknown")
     elif isinstance(error, exceptions.APIException):
         kind = type(error).__name__.lower()
-        body = problem(error.status_code, str(error.default_detail).rstrip("."), str(error.detail), [], kind)
+        title = HTTPStatus(error.status_code).phrase
+        body = problem(error.status_code, title, str(error.detail), [], kind)
         if getattr(error, "auth_header", None):
             headers["WWW-Authenticate"] = error.auth_header  # type: ignore[attr-defined]
     else:

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+from django.conf import settings
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 
-from registry.refusals import Invalid
+from registry.refusals import Invalid, TooLarge
 
 
 class Json(BaseRenderer):
@@ -34,8 +35,13 @@ class JsonParser(BaseParser):
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         """Return the parsed body."""
+        body = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+        if len(body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            raise TooLarge(
+                f"A JSON body has at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes here. Send less at once."
+            )
         try:
-            return orjson.loads(stream.read())
+            return orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise Invalid(
                 f"The body is not JSON: {error}. NaN and Infinity are not JSON; send null instead."

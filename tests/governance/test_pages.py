@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from html.parser import HTMLParser
 
 import pytest
@@ -15,6 +16,7 @@ from governance.models import ApprovalRequest, Dossier, Order, Signature
 from monitoring import alerts
 from monitoring.models import Alert, Disposition
 from registry import sequencing
+from registry.models import LedgerEntry
 from tests import builders
 
 
@@ -36,9 +38,12 @@ def browse(settings):
 
 
 def sequence() -> None:
-    for sequencer in sequencing.open_all():
-        while sequencer.advance(builders.now()):
-            pass
+    """Place every entry, as the sequencer does: it waits for transactions of the whole cluster, other databases too."""
+    sequencers, patience = sequencing.open_all(), time.monotonic() + 60
+    while LedgerEntry.objects.filter(leaf_row=None).exists():
+        assert time.monotonic() < patience, "a transaction somewhere in this PostgreSQL keeps entries waiting"
+        if not sum(sequencer.advance(builders.now()) for sequencer in sequencers):
+            time.sleep(0.2)
 
 
 def url_of(version, name: str = "version") -> str:
