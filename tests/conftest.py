@@ -4,6 +4,8 @@ ada builds models, grace and alan sign, olivia promotes, clara audits, the engin
 """
 
 import shutil
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +13,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import connection, transaction
 from django.utils import timezone
+from playwright.sync_api import sync_playwright
 
 from governance import privileges, roles
 from governance.management.commands.setup_platform import make_keys
@@ -110,6 +113,38 @@ def platform(tmp_path_factory):
     """The whole platform on a data folder of its own: every process real, each with its own database role."""
     with running.platform(tmp_path_factory.mktemp("platform") / "home") as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def walked(platform):
+    """What the walk of `make demo` said on that platform; it checks each of its own steps."""
+    done = subprocess.run(
+        [sys.executable, "-m", "governance.demo.walk"],
+        cwd=running.ROOT,
+        env=platform.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A real browser, where one is found."""
+    found = running.chromium()
+    if found is None:
+        pytest.skip("no Chromium found (set CHROMIUM, or install Debian's chromium): browser tests are left out")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=running.CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+def pytest_report_header():
+    found = running.chromium()
+    return f"browser tests: {found or 'left out, no Chromium found (set CHROMIUM)'}"
 
 
 for _name in PEOPLE:

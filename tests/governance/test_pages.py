@@ -13,7 +13,7 @@ from django.urls import reverse
 from governance import approvals, lifecycle, promotion
 from governance.dossier import issue
 from governance.models import ApprovalRequest, Dossier, Order, Signature
-from monitoring import alerts
+from monitoring import alerts, verdicts
 from monitoring.models import Alert, Disposition
 from registry import sequencing
 from registry.models import LedgerEntry
@@ -332,7 +332,8 @@ def test_the_version_page_puts_the_candidate_beside_the_champion(world, browse):
     page = browse(world.grace).get(world.pages["in review"]).content.decode()
     assert "Candidate and champion" in page
     assert "v1 champion" in page
-    assert "fail below 0.7" in page
+    limit = world.request.package.policy.rules["checks"]["performance"]["roc_auc"]
+    assert verdicts.describe(limit) in page
     assert world.request.digest in page
     assert world.version.holdout.digest in page
 

@@ -6,8 +6,6 @@ itself and ends with 0 only if all of them held.
 """
 
 import io
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -17,24 +15,9 @@ import pytest
 
 from governance.demo.clients import ask, browser, program
 from governance.dossier import verify
-from tests.running import ROOT
 
 pytestmark = pytest.mark.xdist_group("platform")
 MODEL = "payment-fraud"
-
-
-@pytest.fixture(scope="session")
-def walked(platform):
-    done = subprocess.run(
-        [sys.executable, "-m", "governance.demo.walk"],
-        cwd=ROOT,
-        env=platform.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-3000:]
-    return done.stdout
 
 
 @pytest.fixture
