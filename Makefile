@@ -16,7 +16,7 @@ run: $(VENV)/.demo  ## the platform without the walk; Ctrl-C stops all of it
 
 test: $(VENV)/.dev  ## linters, types, import contract and the whole suite on real servers
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/lint-imports --no-cache && $(MYPY)
-	@$(PLATFORM) exec -- $(BIN)/pytest $(ARGS)
+	@$(PLATFORM) exec -- $(BIN)/pytest -n auto $(ARGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/lint-imports --no-cache && $(MYPY)

@@ -76,8 +76,9 @@ def sign(
 ) -> Signature:
     """Sign or refuse a request: password asked again, meaning and reason given, bound to the request's digest."""
     _said(reason)
-    if outcome not in MEANINGS or not meaning.strip():
-        raise Invalid("Choose approve or reject, and say what the signature means.")
+    if meaning != MEANINGS.get(outcome):
+        meanings = "; ".join(f"{name}: {text!r}" for name, text in MEANINGS.items())
+        raise Invalid(f"Choose an outcome and the meaning that belongs to it ({meanings}).")
     version = request.package.version
     with transaction.atomic():
         locks.hold(f"model:{version.model_id}")
@@ -92,7 +93,7 @@ def sign(
             signer=by,
             role=role,
             outcome=outcome,
-            meaning=meaning.strip()[:200],
+            meaning=meaning,
             reason=reason.strip(),
             digest=request.digest,
             signed_at=now,

@@ -34,7 +34,7 @@ def deploy(
         "warrant": sha256(warrant.encode()),
         "deployment": deployment.pk,
     }
-    ledger.append(Event.DEPLOYMENT_MADE, subject=f"model:{model.id}", actor=by.actor, at=now, facts=facts)
+    ledger.append(Event.DEPLOYMENT_MADE, subject=f"version:{package.version_id}", actor=by.actor, at=now, facts=facts)
     return deployment
 
 

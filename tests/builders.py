@@ -2,6 +2,7 @@
 
 import functools
 import io
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,8 +15,9 @@ from django.utils import timezone
 from governance import approvals, promotion, training
 from governance.demo import payments
 from monitoring import frames, performing, runs
-from registry import datasets, versions
-from registry.models import ModelVersion, RegisteredModel, User
+from registry import datasets, sequencing, versions
+from registry.ledger import LOGS
+from registry.models import LedgerEntry, ModelVersion, RegisteredModel, User
 from registry.schema import Column, Schema
 from scoring import decisions, serving
 from scoring.models import Decision
@@ -153,6 +155,19 @@ def features(place: int = 0) -> dict[str, object]:
 
 def a_decision(people, place: int = 0, **given) -> Decision:
     return decisions.decide(name="fraud", features=features(place), by=people.engine, now=now(), **given)
+
+
+def sequence() -> None:
+    """Let the sequencer run until every entry has its place, as it does in its own process.
+
+    A transaction still open in any database of the server holds it back; tests in parallel have some.
+    """
+    logs = [sequencing.Sequencer.open(log) for log in LOGS]
+    end = time.monotonic() + 120
+    while LedgerEntry.objects.filter(leaf_row=None).exists() and time.monotonic() < end:
+        for log in logs:
+            log.advance(now())
+        time.sleep(0.05)
 
 
 def forget_serving() -> None:

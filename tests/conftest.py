@@ -12,6 +12,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import connection, transaction
+from django.test.utils import setup_databases, teardown_databases
 from django.utils import timezone
 from playwright.sync_api import sync_playwright
 
@@ -45,10 +46,16 @@ def _keys():
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup, django_db_blocker):
-    with django_db_blocker.unblock(), transaction.atomic():
-        _make_roles()
-        privileges.grant()
+def django_db_setup(django_test_environment, django_db_modify_db_settings, django_db_blocker):
+    """Always make the test database: pytest-django leaves that out when only tests with fixtures of our own are run."""
+    with django_db_blocker.unblock():
+        made = setup_databases(verbosity=0, interactive=False)
+        with transaction.atomic():
+            _make_roles()
+            privileges.grant()
+    yield
+    with django_db_blocker.unblock():
+        teardown_databases(made, verbosity=0)
 
 
 def _make_roles():
@@ -95,6 +102,7 @@ def committed(django_db_setup, django_db_blocker):
 
 def _empty():
     """Empty every table as only the owner of a test database can: with the triggers off."""
+    assert str(connection.settings_dict["NAME"]).startswith("test_"), "only a test database is ever emptied"
     shutil.rmtree(settings.PUBLISHED_LOG, ignore_errors=True)
     tables = [t for t in connection.introspection.table_names() if t.split("_")[0] in privileges.APPS]
     with connection.cursor() as cursor:
@@ -130,9 +138,9 @@ def walked(platform):
     return done.stdout
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """A real browser, where one is found."""
+    """A real browser, where one is found. No longer than a module: while it lives, Django sees its event loop."""
     found = running.chromium()
     if found is None:
         pytest.skip("no Chromium found (set CHROMIUM, or install Debian's chromium): browser tests are left out")
@@ -140,6 +148,14 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=found, args=running.CHROMIUM_FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """All tests on the running platform share one worker, and so one platform."""
+    for item in items:
+        if "platform" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("platform"))
 
 
 def pytest_report_header():

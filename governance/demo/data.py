@@ -48,8 +48,10 @@ def tell() -> Story:
 
 
 def _payments() -> Story:
-    frame = payments.simulate(30_000, seed=7)
-    drifted = payments.simulate(6000, seed=8, scenario=payments.Scenario(drift=1.0, new_typology=True))
+    # A simulated customer has no past on the first day: the first fifth only gives them one.
+    frame = payments.simulate(37_500, seed=7, days=75).iloc[7_500:]
+    scenario = payments.Scenario(drift=1.0, new_typology=True)
+    drifted = payments.simulate(7_500, seed=8, days=15, scenario=scenario).iloc[1_500:]
     columns = [
         Column(c.name, c.kind, c.nullable or bool(drifted[c.name].isna().any()), c.categories)
         for c in training.guess_schema(frame[list(payments.FEATURES)], leave_out=()).columns

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from governance.demo.clients import Refused
 
-STEPS = 11
+STEPS = 12
 
 
 class Narrator:

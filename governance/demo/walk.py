@@ -231,6 +231,17 @@ class Walk:
         answer: dict[str, Any] = ask(self.engine, "POST", path, json=body)
         return time.perf_counter() - started, answer
 
+    def watch(self, story: Story) -> None:
+        """The monitors look at the first window of decisions."""
+        path = f"/api/v1/models/{story.model}/monitor-runs"
+        with self.narrator.step("The monitors look at the first windows of decisions") as n:
+            runs = until("both monitors ran", lambda: (r := ask(self.ada, "GET", path)) and len(r) > 1 and r)
+            for run in runs:
+                values = ", ".join(
+                    f"{m['name']} {m['value']:.3g}" for m in run["measurements"][:3] if m["value"] is not None
+                )
+                n.say(f"{run['verdict']:<5} {run['monitor']} over {run['decisions']} decisions: {values}")
+
     def alert(self, story: Story) -> None:
         """The drift monitor raises an alert; it opens a case."""
         with self.narrator.step("The drift monitor raises an alert, which opens a retraining case") as n:
@@ -285,6 +296,7 @@ class Walk:
         self.approve(story, number)
         self.promote(story, number)
         first = self.score(story, story.before, "The decision engine asks, and outcomes arrive")
+        self.watch(story)
         self.score(story, story.after, "The population drifts; the engine goes on asking")
         self.alert(story)
         self.retrain(story, number)

@@ -15,7 +15,6 @@ from registry import canonical, ledger, packages, people, policies, proofs, vers
 from registry.ledger import LOGS
 from registry.models import LedgerEntry, ModelVersion, Package, Policy, User
 from scoring import deployments
-from scoring.events import Event as ScoringEvent
 from scoring.models import Decision, Deployment
 
 README = """This archive is a Countersign dossier: {title}.
@@ -75,6 +74,7 @@ def of_decision(decision: Decision) -> Contents:
 def _add_version(contents: Contents, version: ModelVersion) -> None:
     contents.record("version", versions.manifest(version))
     contents.enter(ledger.about([f"version:{version.id}"]))
+    contents.enter(ledger.about([f"model:{version.model_id}"]).filter(event=ledger.Event.MODEL_REGISTERED))
     made = Package.objects.filter(version=version).select_related("policy", "version")
     judged = Policy.objects.filter(pk__in=[p.policy_id for p in made] + _judging(version))
     for policy in judged:
@@ -98,13 +98,8 @@ def _judging(version: ModelVersion) -> list[Any]:
 
 
 def _add_deployments(contents: Contents, version: ModelVersion) -> None:
-    mine = {row.pk: row for row in Deployment.objects.filter(package__version=version)}
-    for entry in ledger.about([f"model:{version.model_id}"]):
-        made = entry.event == ScoringEvent.DEPLOYMENT_MADE and ledger.facts_of(entry)["deployment"] in mine
-        if made or entry.event == ledger.Event.MODEL_REGISTERED:
-            contents.enter([entry])
-    for number, deployment in mine.items():
-        contents.files[f"warrants/{number}.json"] = deployment.warrant.encode()
+    for deployment in Deployment.objects.filter(package__version=version):
+        contents.files[f"warrants/{deployment.pk}.json"] = deployment.warrant.encode()
 
 
 def _finish(contents: Contents) -> Contents:

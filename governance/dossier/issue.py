@@ -1,5 +1,6 @@
 """Issue a dossier: keep its files, enter its digest in the ledger, and hand it out with proofs once all is logged."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -10,9 +11,11 @@ from governance.events import Event
 from governance.models import Dossier
 from registry import artifacts, canonical, ledger, proofs
 from registry.ledger import GOVERNANCE
-from registry.models import LedgerEntry, ModelVersion, User
-from registry.refusals import Unavailable, Unknown
+from registry.models import Checkpoint, Leaf, LedgerEntry, ModelVersion, User
+from registry.refusals import Unknown
 from scoring.models import Decision
+
+_ISSUED = f"{GOVERNANCE}/issued"  # where the entry of the dossier itself is found
 
 
 def for_version(*, version: ModelVersion, by: User, now: datetime) -> Dossier:
@@ -49,30 +52,29 @@ def _issue(kind: str, subject: str, found: contents.Contents, by: User, now: dat
 def archive(dossier: Dossier) -> bytes:
     """Return the dossier's bytes with every proof; Unavailable while one of its entries has no place in the log."""
     files = verify.unpack(artifacts.get(dossier.content))
-    issued = LedgerEntry.objects.get(uuid=dossier.entry)
-    files["issued.json"] = bytes(issued.bytes)
-    entries = {
-        path.removeprefix("entries/").removesuffix(".json"): None for path in files if path.startswith("entries/")
-    }
-    rows = LedgerEntry.objects.in_bulk([path.partition("/")[2] for path in entries], field_name="uuid")
-    found = {path: rows[UUID(path.partition("/")[2])] for path in entries}
-    found[f"{GOVERNANCE}/issued"] = issued
-    for log in {entry.log for entry in found.values()}:
+    entries = _entries(dossier, files)
+    files["issued.json"] = bytes(entries[_ISSUED].bytes)
+    for log in sorted({entry.log for entry in entries.values()}):
         checkpoint = proofs.latest_checkpoint(log)
         files[f"checkpoints/{log}"] = checkpoint.note.encode()
-        mine = {path: entry for path, entry in found.items() if entry.log == log}
+        mine = {path: entry for path, entry in entries.items() if entry.log == log}
         for path, proof in proofs.inclusions(mine, checkpoint).items():
             files[f"proofs/{path}.tlog-proof"] = proof.encode()
     return verify.pack(files)
 
 
 def ready(dossier: Dossier) -> bool:
-    """Say whether the dossier can be fetched yet."""
-    try:
-        archive(dossier)
-    except Unavailable:
-        return False
-    return True
+    """Say whether the dossier can be fetched: the entry made last, its own, has its place under a checkpoint."""
+    place = Leaf.objects.filter(entry__uuid=dossier.entry).first()
+    return bool(place and Checkpoint.objects.filter(tree__log=GOVERNANCE, tree__size__gt=place.index).exists())
+
+
+def _entries(dossier: Dossier, files: Mapping[str, bytes]) -> dict[str, LedgerEntry]:
+    """Return the entries a dossier holds by their path under entries/ and proofs/, its own among them."""
+    paths = [path.removeprefix("entries/").removesuffix(".json") for path in files if path.startswith("entries/")]
+    identities = {path: UUID(path.partition("/")[2]) for path in paths} | {_ISSUED: dossier.entry}
+    rows = LedgerEntry.objects.in_bulk(identities.values(), field_name="uuid")
+    return {path: rows[identity] for path, identity in identities.items()}
 
 
 def by_id(dossier_id: UUID) -> Dossier:

@@ -1,5 +1,6 @@
 """What the page of a version shows: facts, evidence beside the champion's, who signed, what may be done now."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,11 +9,12 @@ from typing import Any
 from governance import lifecycle
 from governance.models import ApprovalRequest, Order
 from governance.workflow import ACTIONS, Facts, Stage, reasons_against
-from monitoring import pictures, runs, verdicts
+from monitoring import pictures, runs
 from monitoring.models import CheckResult, CheckRun
 from registry import ledger, policies
 from registry.models import ModelVersion, Policy, User
 from registry.pages import lines
+from registry.templatetags.display import words
 from scoring import deployments
 
 TRAIL = 40
@@ -77,6 +79,12 @@ def _check(name: str, result: CheckResult | None, busy: bool) -> Check:
     return Check(name, title, result.verdict, result.reasons, result.performed_at, result.seconds)
 
 
+def _tally(listed: list[Check]) -> str:
+    """Return how the checks stand in words: a warning is not hidden among the passed."""
+    counts = Counter(words(check.state).lower() for check in listed)
+    return ", ".join(f"{number} {state}" for state, number in counts.items())
+
+
 def open_checks(version: ModelVersion, found: list[Check]) -> bool:
     """Say whether results are still to come."""
     return not version.unservable and any(check.state in ("running", "waiting") for check in found)
@@ -110,7 +118,7 @@ def facts_for_page(version: ModelVersion, user: User, now: datetime) -> dict[str
         "next_step": _next_step(facts),
         "checks": listed,
         "checks_open": open_checks(version, listed),
-        "passed": sum(check.state in (verdicts.PASS, verdicts.WARN) for check in listed),
+        "tally": _tally(listed),
         "deeds": deeds(facts, user),
         "order": waiting_order(version),
         **_comparison(version, policy, results),

@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from html.parser import HTMLParser
 
 import pytest
@@ -15,8 +14,6 @@ from governance.dossier import issue
 from governance.models import ApprovalRequest, Dossier, Order, Signature
 from monitoring import alerts, verdicts
 from monitoring.models import Alert, Disposition
-from registry import sequencing
-from registry.models import LedgerEntry
 from tests import builders
 
 
@@ -35,15 +32,6 @@ def browse(settings):
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
     }
     return browser
-
-
-def sequence() -> None:
-    """Place every entry, as the sequencer does: it waits for transactions of the whole cluster, other databases too."""
-    sequencers, patience = sequencing.open_all(), time.monotonic() + 60
-    while LedgerEntry.objects.filter(leaf_row=None).exists():
-        assert time.monotonic() < patience, "a transaction somewhere in this PostgreSQL keeps entries waiting"
-        if not sum(sequencer.advance(builders.now()) for sequencer in sequencers):
-            time.sleep(0.2)
 
 
 def url_of(version, name: str = "version") -> str:
@@ -369,7 +357,7 @@ def test_an_entry_says_that_it_waits_and_then_proves_its_place(committed, browse
     builders.a_model(committed.ada)
     grace = browse(committed.grace)
     assert "not yet placed" in grace.get("/ledger").content.decode()
-    sequence()
+    builders.sequence()
     page = grace.get("/ledger/governance/0")
     assert page.status_code == 200
     assert "c2sp.org/tlog-proof@v1" in page.content.decode()
@@ -389,7 +377,7 @@ def test_a_dossier_waits_for_its_entries_and_is_then_handed_out(committed, brows
     archive = reverse("dossier-archive", args=[dossier.pk])
     early = clara.get(archive)
     assert (early.status_code, early.headers["Retry-After"]) == (503, "1")
-    sequence()
+    builders.sequence()
     state = clara.get(reverse("dossier-state", args=[dossier.pk]), headers={"HX-Request": "true"})
     assert "Ready" in state.content.decode()
     answer = clara.get(archive)

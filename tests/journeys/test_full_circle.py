@@ -13,10 +13,10 @@ import httpx
 import psycopg
 import pytest
 
+from governance import approvals
 from governance.demo.clients import ask, browser, program
 from governance.dossier import verify
 
-pytestmark = pytest.mark.xdist_group("platform")
 MODEL = "payment-fraud"
 
 
@@ -54,7 +54,8 @@ def test_ada_cannot_sign_her_own_version(walked, platform):
     mine = browser(platform.url, "ada", platform.passwords["ada"])
     case = ask(mine, "GET", f"/api/v1/models/{MODEL}/cases")[0]
     stage = ask(mine, "GET", f"/api/v1/models/{MODEL}/versions/1/stage")
-    sent = {"outcome": "approve", "meaning": "-", "reason": "-", "password": platform.passwords["ada"]}
+    sent = {"outcome": "approve", "reason": "-", "password": platform.passwords["ada"]}
+    sent["meaning"] = approvals.MEANINGS["approve"]
     answer = mine.post(f"/api/v1/requests/{stage['request']}/signatures", json=sent)
     assert answer.status_code == 403
     assert answer.headers["content-type"] == "application/problem+json"

@@ -8,7 +8,6 @@ from governance import approvals
 from governance.demo.clients import ask, program, until
 from governance.dossier import verify
 
-pytestmark = pytest.mark.xdist_group("platform")
 MODEL = "payment-fraud"
 
 
@@ -32,7 +31,8 @@ def sign_in(chromium, platform):
     yield enter
     for context in contexts:
         context.close()
-    assert not errors
+    # A refused form answers 403, which the browser reports; anything else (a policy violation, a script) is a fault.
+    assert not [text for text in errors if "status of 403" not in text]
 
 
 @pytest.fixture

@@ -11,8 +11,6 @@ from django.db.utils import ProgrammingError
 
 from governance import privileges
 from governance.dossier import issue, verify
-from registry import sequencing
-from registry.ledger import LOGS
 from registry.models import LedgerEntry
 from registry.refusals import Mismatch, Unavailable
 from scoring import serving
@@ -20,17 +18,12 @@ from scoring.models import Decision, RefusedLoad
 from tests import builders
 
 
-def sequence():
-    for log in LOGS:
-        sequencing.Sequencer.open(log).advance(builders.now())
-
-
 @pytest.fixture
 def dossier(committed):
     builders.a_champion(committed)
     decision = builders.a_decision(committed, attributes={"age_band": "26-40"})
     issued = issue.for_decision(decision=decision, by=committed.clara, now=builders.now())
-    sequence()
+    builders.sequence()
     return issue.archive(issued)
 
 
@@ -81,7 +74,7 @@ def test_a_dossier_waits_until_its_entries_are_logged(committed):
     issued = issue.for_version(version=version, by=committed.clara, now=builders.now())
     with pytest.raises(Unavailable, match="sequencer"):
         issue.archive(issued)
-    sequence()
+    builders.sequence()
     assert verify.verify(issue.archive(issued))["dossier"] == "fraud v1"
 
 
@@ -130,7 +123,7 @@ def rewrite(sql, *params):
 
 def test_verify_ledger_finds_an_entry_rewritten_by_a_superuser(committed):
     builders.a_version(committed.ada)
-    sequence()
+    builders.sequence()
     call_command("verify_ledger")
     entry = LedgerEntry.objects.get(event="version.registered")
     said = json.loads(bytes(entry.bytes))
@@ -142,7 +135,7 @@ def test_verify_ledger_finds_an_entry_rewritten_by_a_superuser(committed):
 
 def test_verify_ledger_finds_a_tail_cut_off(committed):
     builders.a_version(committed.ada)
-    sequence()
+    builders.sequence()
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE registry_leaf DISABLE TRIGGER append_only")
         cursor.execute("DELETE FROM registry_leaf WHERE index = (SELECT max(index) FROM registry_leaf)")
