@@ -93,7 +93,7 @@ class Orders(APIView):
         """Order `promote` or `roll back`; the governor executes it within seconds."""
         body = _body(request, {"kind", "reason"})
         kinds = {"promote": promotion.promote, "roll back": promotion.roll_back}
-        if body["kind"] not in kinds:
+        if not isinstance(body["kind"], str) or body["kind"] not in kinds:
             raise Invalid("kind is `promote` or `roll back`.")
         order = kinds[body["kind"]](
             version=versions.version_of(name, number),

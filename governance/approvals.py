@@ -76,6 +76,8 @@ def sign(
 ) -> Signature:
     """Sign or refuse a request: password asked again, meaning and reason given, bound to the request's digest."""
     _said(reason)
+    if not isinstance(outcome, str) or not isinstance(password, str):
+        raise Invalid("outcome and password are texts.")
     if meaning != MEANINGS.get(outcome):
         meanings = "; ".join(f"{name}: {text!r}" for name, text in MEANINGS.items())
         raise Invalid(f"Choose an outcome and the meaning that belongs to it ({meanings}).")
@@ -120,5 +122,5 @@ def signature_record(signature: Signature) -> dict[str, Any]:
 
 
 def _said(reason: str) -> None:
-    if not isinstance(reason, str) or not reason.strip():
-        raise Invalid("Give a reason: it is kept in the audit trail.")
+    if not isinstance(reason, str) or not reason.strip() or "\0" in reason or len(reason) > 2000:
+        raise Invalid("Give a reason of at most 2,000 characters: it is kept in the audit trail.")

@@ -20,6 +20,7 @@ GRANTS: dict[str, dict[str, str]] = {
     SEQUENCER: dict.fromkeys(TREE, "INSERT"),
 }
 _NOT_APP = {
+    "registry_policy",
     "scoring_deployment",
     "scoring_decision",
     "governance_orderrefusal",

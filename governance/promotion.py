@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from governance import approvals, lifecycle
 from governance.events import Event
@@ -27,8 +27,8 @@ def roll_back(*, version: ModelVersion, reason: str, by: User, now: datetime) ->
 
 
 def _order(kind: str, *, version: ModelVersion, reason: str, by: User, now: datetime) -> Order:
-    if not isinstance(reason, str) or not reason.strip():
-        raise Invalid("Give a reason: it is kept in the audit trail.")
+    if not isinstance(reason, str) or not reason.strip() or "\0" in reason or len(reason) > 2000:
+        raise Invalid("Give a reason of at most 2,000 characters: it is kept in the audit trail.")
     with transaction.atomic():
         locks.hold(f"model:{version.model_id}")
         lifecycle.demand(kind, version, by)
@@ -82,10 +82,15 @@ def _execute(order: Order, now: datetime) -> None:
             )
     except Refusal as refusal:
         _refuse(order, refusal.detail, now)
+    except IntegrityError as error:
+        _refuse(order, f"The database refused: {str(error).splitlines()[0]}"[:500], now)
 
 
 def _still_lawful(order: Order) -> None:
     """Ask again what the order asked, since the world may have moved between order and execution."""
+    newest = lifecycle.newest_request(order.request.package.version)
+    if order.kind == "promote" and newest != order.request:
+        raise Invalid("A newer request about this version exists, which voids the one that was ordered.")
     facts = lifecycle.facts_of(order.request.package.version)
     wanted = Stage.APPROVED if order.kind == "promote" else Stage.SUPERSEDED
     if facts.stage != wanted:

@@ -1,6 +1,7 @@
 """Open a case for an alert that nobody answered; retrain it into a new version at the same front door as anybody's."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -18,9 +19,12 @@ from governance.events import Event
 from governance.models import Case, CaseResult
 from monitoring import alerts
 from registry import datasets, ledger, policies, versions
+from registry.canonical import sha256
 from registry.models import Dataset, ModelVersion, RegisteredModel, User
 from registry.refusals import Refusal, Unavailable
 from scoring.models import Decision, Outcome
+
+log = logging.getLogger(__name__)
 
 KINDS = ("drift", "performance")
 LABEL, TIME = "label", "decided_at"
@@ -69,11 +73,18 @@ def _retrain(case: Case, now: datetime) -> None:
     try:
         if version is None:
             version, detail = _train(case, trainer, now)
-    except (Refusal, subprocess.SubprocessError) as error:
-        detail = str(error)[-1000:]
+    except (Refusal, subprocess.TimeoutExpired) as error:
+        detail = str(error)[-500:]
+    except Exception as error:  # noqa: BLE001 - one case that cannot be trained must not stop all the others
+        log.exception("case %s of %s broke", case.id, case.model)
+        detail = f"The retraining broke: {type(error).__name__}. See the log of the train worker."
     with transaction.atomic():
         CaseResult.objects.create(case=case, version=version, detail=detail, ended_at=now)
-        facts = {"case": str(case.id), "version": version.digest if version else None, "detail": detail[:500]}
+        facts = {
+            "case": str(case.id),
+            "version": version.digest if version else None,
+            "detail": sha256(detail.encode()),
+        }
         subject = f"model:{case.model_id}"
         ledger.append(Event.CASE_ENDED, subject=subject, actor=trainer.actor, at=now, facts=facts)
 
@@ -84,7 +95,10 @@ def _train(case: Case, trainer: User, now: datetime) -> tuple[ModelVersion, str]
         spec = _specify(case, parent, Path(folder))
         _run(Path(folder))
         version = _register(case, parent, spec, Path(folder), trainer, now)
-    return version, f"{version} registered from {spec['rows']} rows; it waits for its checks like any other."
+    return (
+        version,
+        f"{version} registered, taught by {spec['rows']} labelled decisions; it waits for its checks like any other.",
+    )
 
 
 def _parent(case: Case) -> ModelVersion:
@@ -98,10 +112,10 @@ def _specify(case: Case, parent: ModelVersion, folder: Path) -> dict[str, Any]:
     """Write the training data and what to do with them; return the specification."""
     protected = parent.training.named("protected") if parent.training else []
     table = _labelled(case.model, parent, protected)
+    (folder / "data.parquet").write_bytes(datasets.parquet(table))
     before = _training_rows(parent, protected)
     if before is not None:
-        table = pa.concat_tables([before.select(table.column_names), table], promote_options="permissive")
-    (folder / "data.parquet").write_bytes(datasets.parquet(table))
+        (folder / "before.parquet").write_bytes(datasets.parquet(before))
     spec = {
         "data": str(folder / "data.parquet"),
         "output": str(folder),
@@ -109,6 +123,7 @@ def _specify(case: Case, parent: ModelVersion, folder: Path) -> dict[str, Any]:
         "label": LABEL,
         "time": TIME,
         "keep": protected,
+        "before": str(folder / "before.parquet") if before is not None else None,
         "rows": table.num_rows,
     }
     (folder / "spec.json").write_text(json.dumps(spec))

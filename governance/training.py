@@ -63,15 +63,20 @@ def train(
     time: str | None = None,
     keep: Sequence[str] = (),
     parameters: Mapping[str, Any] | None = None,
+    before: pd.DataFrame | None = None,
 ) -> Trained:
     """Train on the first part of a frame (in time, else in a seeded shuffle) and hold out the rest.
+
+    `before`: rows to train on as well, none of which is held out (what an earlier version was trained on).
 
     `keep`: columns that travel with the holdout without being features (protected attributes, identifiers).
     """
     ordered = frame.sort_values(time) if time else frame.sample(frac=1, random_state=7)
     split = int(len(ordered) * (1 - HOLDOUT))
     used_columns = list(dict.fromkeys([*schema.names, label, *([time] if time else []), *keep]))
-    training, holdout = (part[used_columns].reset_index(drop=True) for part in (ordered[:split], ordered[split:]))
+    parts = [_normal(part[used_columns], schema, keep) for part in (before, ordered[:split]) if part is not None]
+    training = pd.concat(parts, ignore_index=True)
+    holdout = _normal(ordered[split:][used_columns], schema, keep)
     used = {**PARAMETERS, **(parameters or {})}
     categorical = [column.name for column in schema.columns if column.kind == "category"]
     data = lightgbm.Dataset(
@@ -88,6 +93,15 @@ def train(
     auc = float(roc_auc_score(holdout[label], scores)) if holdout[label].nunique() == 2 else float("nan")
     metrics = {"roc_auc": auc, "training_rows": len(training), "holdout_rows": len(holdout)}
     return Trained(booster, schema, training, holdout, golden, metrics, {**used, "rounds": ROUNDS})
+
+
+def _normal(frame: pd.DataFrame, schema: Schema, keep: Sequence[str]) -> pd.DataFrame:
+    """Return a frame whose columns have one type wherever they came from: a file, a data set or sent requests."""
+    types = {"category": "string", "boolean": "boolean", "integer": "Int64", "number": "float64"}
+    typed = {c.name: frame[c.name].astype(types[c.kind]) for c in schema.columns if c.kind != "date"}
+    dates = {c.name: pd.to_datetime(frame[c.name]).astype("datetime64[us]") for c in schema.columns if c.kind == "date"}
+    kept = {name: frame[name].astype("string") for name in keep}
+    return frame.assign(**typed, **dates, **kept).reset_index(drop=True)
 
 
 def guess_schema(frame: pd.DataFrame, leave_out: Sequence[str]) -> Schema:
@@ -158,6 +172,7 @@ def main(path: str) -> None:
         time=spec.get("time"),
         keep=spec["keep"],
         parameters=spec.get("parameters"),
+        before=pd.read_parquet(spec["before"]) if spec.get("before") else None,
     )
     mlflow.lightgbm.save_model(
         trained.booster,

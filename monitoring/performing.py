@@ -16,7 +16,8 @@ from monitoring.events import Event
 from monitoring.measurement import Measured
 from monitoring.models import CheckResult, CheckRun
 from registry import canonical, ledger
-from registry.refusals import Refusal
+from registry.refusals import Mismatch, Refusal
+from scoring import runtimes
 
 ONLINE_ROWS = 300  # rows sent one by one as JSON to compare with the batch
 
@@ -39,7 +40,8 @@ def measure_consistency(candidate: Candidate, rules: Mapping[str, Any]) -> Measu
     """Whether the candidate repeats itself, by the very code that serves."""
     rows = candidate.holdout.head(ONLINE_ROWS).to_dict("records")
     sent = [candidate.schema.vector(frames.plain(row, candidate.schema)) for row in rows]
-    online = np.array([float(candidate.runtime.explain(vector[None]).score[0]) for vector in sent])
+    flavour = candidate.runtime.flavour
+    online = np.array([float(runtimes.checked(candidate.runtime.explain(row[None]), flavour).score[0]) for row in sent])
     return consistency.measure(
         golden=candidate.golden(),
         online=online,
@@ -108,6 +110,8 @@ def _judged(run: CheckRun, check: Check) -> tuple[Measured, str, list[str]]:
     rules = run.policy.rules
     try:
         measured = check(Candidate(run.version), rules)
+    except Mismatch as mismatch:
+        return Measured([]), verdicts.FAIL, [mismatch.detail]
     except Refusal as refusal:
         return Measured([]), verdicts.INSUFFICIENT, [refusal.detail]
     except Exception as error:  # noqa: BLE001 - a check that breaks is a result: `error`, which never counts as pass

@@ -1,5 +1,6 @@
 """Monitors on production: find the windows of decisions not yet looked at, measure, judge, raise alerts."""
 
+import logging
 from datetime import datetime
 from typing import Any
 
@@ -17,13 +18,21 @@ from registry.models import RegisteredModel
 from scoring import deployments
 from scoring.models import Decision, Deployment, Outcome
 
-BUDGET = 0.02
+log = logging.getLogger(__name__)
 
 
 def watch_all(now: datetime) -> list[MonitorRun]:
     """Measure every complete window of every champion; nothing happens for one already measured."""
     found = (deployments.current(model) for model in RegisteredModel.objects.all())
-    return [run for deployment in found if deployment for run in _watch(deployment, now)]
+    return [run for deployment in found if deployment for run in _watched(deployment, now)]
+
+
+def _watched(deployment: Deployment, now: datetime) -> list[MonitorRun]:
+    try:
+        return _watch(deployment, now)
+    except Exception:  # noqa: BLE001 - one model that cannot be measured must not leave the others unwatched
+        log.exception("the monitors of %s broke", deployment.model)
+        return []
 
 
 def _watch(deployment: Deployment, now: datetime) -> list[MonitorRun]:
@@ -68,7 +77,9 @@ def _performance(deployment: Deployment, rules: dict[str, Any]) -> Window | None
         return None
     scores = np.array([row.decision.score for row in chosen])
     labels = np.array([row.label for row in chosen])
-    return [row.decision for row in chosen], performance.measure(labels, scores, budget=BUDGET)
+    return [row.decision for row in chosen], performance.measure(
+        labels, scores, budget=deployment.package.policy.rules["review_budget"]
+    )
 
 
 def _run(

@@ -50,7 +50,7 @@ def register(*, data: bytes, name: str, columns: Sequence[dict[str, Any]], by: U
 def _open(data: bytes) -> pq.ParquetFile:
     try:
         table = pq.ParquetFile(io.BytesIO(data))
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError) as error:
         raise Invalid(f"This is not a Parquet file: {error}. Write it with pandas' to_parquet or pyarrow.") from error
     if table.metadata.num_rows == 0:
         raise Invalid("This data set has no rows.")

@@ -36,7 +36,13 @@ class Description:
 
 def describe(files: Mapping[str, bytes]) -> Description:
     """Describe a logged model from its files; Invalid when they are not an MLflow model."""
-    document = _document(files)
+    try:
+        return _describe(_document(files), files)
+    except (AttributeError, TypeError, ValueError, KeyError) as error:
+        raise Invalid(f"The MLmodel file is not of MLflow's form ({type(error).__name__}: {error}).") from error
+
+
+def _describe(document: dict[str, Any], files: Mapping[str, bytes]) -> Description:
     flavours = document.get("flavors") or {}
     flavour = next((name for name in FLAVOURS if name in flavours), "pyfunc")
     details = flavours.get(flavour) or {}

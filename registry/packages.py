@@ -82,6 +82,10 @@ def _bands(bands: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     starts = [band["from"] for band in result]
     if not result or starts[0] != 0 or starts != sorted(set(starts)) or not all(map(math.isfinite, starts)):
         raise Invalid("Bands rise from a score of 0, each starting above the one before.")
+    if not all(0 < len(band["name"]) <= 40 and band["name"].isprintable() for band in result):
+        raise Invalid("A band's name has 1 to 40 printable characters.")
+    if not all(len(band["action"]) <= 200 and band["action"].isprintable() or not band["action"] for band in result):
+        raise Invalid("A band's action has at most 200 printable characters.")
     if starts[-1] > 1 or len({band["name"] for band in result}) != len(result):
         raise Invalid("Scores are between 0 and 1, and each band has its own name.")
     return result
@@ -90,6 +94,8 @@ def _bands(bands: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _reasons(given: Mapping[str, Mapping[str, str]], schema: Schema) -> dict[str, dict[str, str]]:
     if not isinstance(given, Mapping) or not all(isinstance(reason, Mapping) for reason in given.values()):
         raise Invalid("The reason map is an object of feature name to {code, text}.")
+    if any(set(reason) - {"code", "text"} for reason in given.values()):
+        raise Invalid("A reason holds `code` and `text`, nothing else.")
     strange = set(given) - set(schema.names)
     if strange:
         raise Invalid(f"The reason map speaks of {', '.join(sorted(strange))}, which are not features of this version.")

@@ -22,6 +22,11 @@ def adopt(*, tier: int, rules: dict[str, Any], by: User | None, now: datetime) -
     unknown = set(rules) - set(PARTS)
     if unknown or not rules.get("signatures") or not rules.get("checks"):
         raise Invalid(f"A policy holds {', '.join(PARTS)}; at least checks and signatures, and nothing else.")
+    for need in rules["signatures"]:
+        if not isinstance(need, dict) or not need.get("role") or not isinstance(need.get("count"), int):
+            raise Invalid("Each demand for signatures has a role and a count.")
+        if need["count"] < 1:
+            raise Invalid("A policy demands at least one signature of each role it names.")
     current = Policy.objects.filter(tier=tier).order_by("-number").first()
     if current and current.rules == rules:
         return current

@@ -43,10 +43,12 @@ def decide(
     The same `request_id` with the same features gives the same decision again; with others it is Invalid.
     """
     served = serving.champion(name)
-    if request_id is not None and not (isinstance(request_id, str) and 0 < len(request_id) <= 100):
-        raise Invalid("request_id is a text of 1 to 100 characters.")
-    if not isinstance(entity, str) or len(entity) > 100:
-        raise Invalid("entity is a text of at most 100 characters.")
+    if request_id is not None and not (
+        isinstance(request_id, str) and 0 < len(request_id) <= 100 and request_id.isprintable()
+    ):
+        raise Invalid("request_id is a text of 1 to 100 printable characters.")
+    if not isinstance(entity, str) or len(entity) > 100 or not entity.isprintable():
+        raise Invalid("entity is a text of at most 100 printable characters.")
     vector = served.schema.vector(features)
     kept = {"features": dict(features), "attributes": _attributes(attributes)}
     inputs = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
@@ -95,7 +97,7 @@ def reasons(package: Package, names: list[str], attributions: list[float]) -> li
     """Return the principal reasons: the features that raised the score most, through the package's reason map."""
     ranked = sorted(zip(attributions, names, strict=True), key=lambda item: (-item[0], item[1]))
     return [
-        {"feature": name, "contribution": value, **package.reasons[name]}
+        {**package.reasons[name], "feature": name, "contribution": value}
         for value, name in ranked[:REASONS]
         if value > 0
     ]

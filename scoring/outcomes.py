@@ -10,7 +10,7 @@ from django.utils.dateparse import parse_datetime
 
 from registry import ledger
 from registry.models import User
-from registry.refusals import Invalid, Unknown
+from registry.refusals import Conflict, Invalid, Unknown
 from scoring.events import Event
 from scoring.models import Decision, Outcome
 
@@ -49,10 +49,10 @@ def _parse(item: Mapping[str, Any], place: int, now: datetime) -> Outcome:
     if isinstance(item.get("label"), bool) or item.get("label") not in (0, 1):
         raise wrong("label", "1 when the adverse event happened, else 0")
     source = item.get("source")
-    if not isinstance(source, str) or not 0 < len(source) <= 60:
+    if not isinstance(source, str) or not 0 < len(source) <= 60 or not source.isprintable():
         raise wrong("source", "who says so, in 1 to 60 characters")
     try:
-        observed = parse_datetime(str(item.get("observed_at", now.isoformat())))
+        observed = parse_datetime(str(item.get("observed_at")))
     except ValueError:
         observed = None
     if observed is None or observed.tzinfo is None or observed > now:
@@ -61,12 +61,17 @@ def _parse(item: Mapping[str, Any], place: int, now: datetime) -> Outcome:
 
 
 def _add(row: Outcome, by: User, now: datetime) -> int:
-    _, made = Outcome.objects.get_or_create(
+    found, made = Outcome.objects.get_or_create(
         decision_id=row.decision_id,
         source=row.source,
         observed_at=row.observed_at,
         defaults={"label": row.label, "recorded_by": by, "recorded_at": now},
     )
+    if found.label != row.label:
+        raise Conflict(
+            f"{row.source} said {found.label} about decision {row.decision_id} at that moment. A correction is an "
+            "outcome observed later: send it with the moment it became known."
+        )
     if made:
         facts = {"label": row.label, "source": row.source, "observed_at": row.observed_at.isoformat()}
         subject = f"decision:{row.decision_id}"

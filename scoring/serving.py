@@ -17,6 +17,7 @@ from scoring import deployments, runtimes
 from scoring.events import Event
 from scoring.models import Deployment, RefusedLoad
 
+RETRY = 30.0  # seconds until a deployment that was refused is tried again: the fault may have been mended
 FRESH = 0.5  # seconds after which the newest deployment is asked for again
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class _Slot:
     asked: float = 0.0
     serving: Serving | None = None
     refused: int | None = None
+    retry: float = 0.0
 
 
 _slots: dict[str, _Slot] = {}
@@ -64,14 +66,22 @@ def _refresh(name: str, slot: _Slot) -> None:
     if deployment is None:
         slot.serving = None
         raise Unavailable(f"{name} has no champion yet. A version must be approved and promoted before it can score.")
-    if slot.refused == deployment.pk or (slot.serving and slot.serving.deployment.pk == deployment.pk):
+    waiting = slot.refused == deployment.pk and time.monotonic() < slot.retry
+    if waiting or (slot.serving and slot.serving.deployment.pk == deployment.pk):
         return
     try:
         slot.serving, slot.refused = load(deployment), None
     except Refusal as refusal:
-        slot.refused = deployment.pk
-        log.error("refused to load deployment %s of %s: %s", deployment.pk, name, refusal.detail)
-        record_refusal(deployment, refusal.detail, timezone.now())
+        _refused(slot, deployment, refusal.detail)
+    except Exception as error:  # noqa: BLE001 - whatever keeps a new package from loading, the last good one goes on
+        log.exception("deployment %s of %s broke while it was loaded", deployment.pk, name)
+        _refused(slot, deployment, f"It could not be loaded: {type(error).__name__}.")
+
+
+def _refused(slot: _Slot, deployment: Deployment, reason: str) -> None:
+    slot.refused, slot.retry = deployment.pk, time.monotonic() + RETRY
+    log.error("refused to load deployment %s of %s: %s", deployment.pk, deployment.model, reason)
+    record_refusal(deployment, reason, timezone.now())
 
 
 def load(deployment: Deployment) -> Serving:

@@ -5,7 +5,7 @@ import scoring.lean  # noqa: F401, I001 - must come before anything that imports
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 
-from registry.api.problems import not_found
+from registry.api.problems import broken, not_found
 from scoring import api
 
 
@@ -21,3 +21,4 @@ urlpatterns = [
     path("api/v1/outcomes", api.Outcomes.as_view()),
 ]
 handler404 = not_found
+handler500 = broken

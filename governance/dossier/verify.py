@@ -215,6 +215,8 @@ def read_keys(files, pinned):
             if not vkey.endswith("\n"):
                 raise Bad("%s: not a verifier key" % path)
             keys[path[5:-5]] = parse_key(vkey[:-1], path)
+            if not keys[path[5:-5]][0].endswith("/" + path[5:-5]):
+                raise Bad("%s: this key belongs to %s" % (path, keys[path[5:-5]][0]))
             if pinned and vkey[:-1] not in pinned:
                 raise Bad("%s: this is not a key you pinned" % path)
     for needed in ("governance", "decisions", "warrants"):

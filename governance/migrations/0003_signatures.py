@@ -59,6 +59,10 @@ BEGIN
         SELECT count(DISTINCT s.signer_id) INTO have FROM governance_signature s
         WHERE s.request_id = asked.id AND s.outcome = 'approve' AND s.role = demand ->> 'role'
           AND s.digest = asked.digest AND s.signer_id NOT IN (asked.requested_by_id, asked.registered_by_id);
+        IF coalesce((demand ->> 'count')::integer, 0) < 1 THEN
+            RAISE EXCEPTION 'deployment refused: the policy demands nobody of role %', demand ->> 'role'
+                USING ERRCODE = 'check_violation';
+        END IF;
         IF have < (demand ->> 'count')::integer THEN
             RAISE EXCEPTION 'deployment refused: % of % signatures by role %',
                 have, demand ->> 'count', demand ->> 'role' USING ERRCODE = 'check_violation';

@@ -52,6 +52,12 @@ def not_found(request: Any, exception: Exception | None = None) -> JsonResponse:
     return JsonResponse(problem(404, "Not found", detail, [], "unknown"), status=404, content_type=MEDIA_TYPE)
 
 
+def broken(request: Any) -> JsonResponse:
+    """Answer a fault of ours, where no page would be shown: nothing was recorded, the request may be repeated."""
+    detail = "This is a fault of the server, not of the request. Nothing was recorded; send it again in a moment."
+    return JsonResponse(problem(500, "Server fault", detail, [], "fault"), status=500, content_type=MEDIA_TYPE)
+
+
 def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn an anticipated error into a problem; anything else is a bug and is left to the server."""
     headers = {}

@@ -16,6 +16,8 @@ from registry.refusals import Invalid, Mismatch
 FLAVOURS = ("lightgbm", "xgboost", "sklearn")
 TOLERANCE = {"lightgbm": 1e-9, "xgboost": 1e-4, "sklearn": 1e-6}
 
+LINK_TOLERANCE = 1e-6
+
 
 @dataclass(frozen=True)
 class Explained:
@@ -57,4 +59,8 @@ def checked(explained: Explained, flavour: str) -> Explained:
     gap = float(np.max(np.abs(explained.base + explained.attributions.sum(axis=1) - explained.margin), initial=0.0))
     if not gap <= TOLERANCE[flavour]:
         raise Mismatch(f"The attributions miss the model's margin by {gap:.3g}; the answer cannot be explained.")
+    linked = 1 / (1 + np.exp(-explained.margin)) if explained.link == "logit" else explained.margin
+    off = float(np.max(np.abs(linked - explained.score), initial=0.0))
+    if not off <= LINK_TOLERANCE:
+        raise Mismatch(f"The score differs from the {explained.link} of the margin by {off:.3g}; it is not served.")
     return explained
