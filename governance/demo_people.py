@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
 
 from registry import people
 from registry.models import User
@@ -31,6 +32,7 @@ def credentials_file() -> Path:
     return Path(settings.HOME) / "secrets" / "demo_people.json"
 
 
+@transaction.atomic
 def add(now: datetime) -> dict[str, dict[str, str]]:
     """Add the people who are missing; return their passwords and tokens, kept in `credentials_file`."""
     path = credentials_file()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from governance import training
@@ -47,6 +48,12 @@ def read(
     notes: list[str] = []
     frame = _labelled(frame, label, notes)
     frame = frame.assign(**{name: _typed(frame[name]) for name in frame.columns if name != label})
+    infinite = [
+        name for name in frame.select_dtypes("number") if np.isinf(frame[name].to_numpy("float64", na_value=0)).any()
+    ]
+    if infinite:
+        frame[infinite] = frame[infinite].replace([np.inf, -np.inf], np.nan)
+        notes.append(f"infinite values count as missing: {', '.join(infinite)}")
     if time:
         frame[time] = _moments(frame[time], time)
     leave_out = [label, *([time] if time else []), *([identifier] if identifier else []), *protected]

@@ -1,5 +1,7 @@
 """Gather the facts that the workflow asks for; raise its reasons."""
 
+from dataclasses import replace
+
 from django.db.models import Exists, OuterRef, QuerySet
 
 from governance.models import ApprovalRequest, Order
@@ -48,23 +50,23 @@ def facts_of(version: ModelVersion) -> Facts:
         evidence_unchanged=not request or request.evidence == runs.evidence_digest(version, request.package.policy),
         policy_in_force=not request or request.package.policy_id == policy.pk,
         order_pending=pending_order(version.model),
+        serving=bool(current and current.package.version_id == version.pk),
+        served_before=Deployment.objects.filter(package__version=version).exists(),
     )
-    return _staged(facts, _stage(version, request, current, facts))
+    return replace(facts, stage=_stage(version, request, facts))
 
 
-def _staged(facts: Facts, stage: Stage) -> Facts:
-    return Facts(**{**facts.__dict__, "stage": stage})
-
-
-def _stage(version: ModelVersion, request: ApprovalRequest | None, current: Deployment | None, facts: Facts) -> Stage:
+def _stage(version: ModelVersion, request: ApprovalRequest | None, facts: Facts) -> Stage:
     if version.unservable:
         return Stage.UNSERVABLE
     executed = request and Deployment.objects.filter(request=request.pk).exists()
     if request and not executed and facts.evidence_unchanged and facts.policy_in_force:
-        return _request_stage(facts)
-    if current and current.package.version_id == version.pk:
+        asked = _request_stage(facts)
+        if asked != Stage.REJECTED or not facts.served_before:
+            return asked
+    if facts.serving:
         return Stage.CHAMPION
-    if executed or Deployment.objects.filter(package__version=version).exists():
+    if facts.served_before:
         return Stage.SUPERSEDED
     if facts.verdict in (verdicts.PASS, verdicts.WARN):
         return Stage.CHECKED

@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.views import defaults
 
 from registry.api import problems
-from registry.refusals import Refusal, Unavailable
+from registry.refusals import Invalid, Refusal, Unavailable
 
 
 class RefusalsMiddleware:
@@ -19,6 +19,12 @@ class RefusalsMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Pass the request on."""
         return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *view: object) -> HttpResponse | None:
+        """Refuse a NUL in the address before anything asks the database with it."""
+        if "%00" in request.META.get("QUERY_STRING", "") or "\0" in request.path:
+            return self.process_exception(request, Invalid("The address holds a NUL character. Remove it."))
+        return None
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer a refusal; anything else is a bug and is left to the server."""

@@ -92,9 +92,10 @@ def _still_lawful(order: Order) -> None:
     if order.kind == "promote" and newest != order.request:
         raise Invalid("A newer request about this version exists, which voids the one that was ordered.")
     facts = lifecycle.facts_of(order.request.package.version)
-    wanted = Stage.APPROVED if order.kind == "promote" else Stage.SUPERSEDED
-    if facts.stage != wanted:
-        raise Invalid(f"The version is {facts.stage} by now; the order needed it {wanted}.")
+    if order.kind == "promote" and facts.stage != Stage.APPROVED:
+        raise Invalid(f"The version is {facts.stage} by now; the order needed it approved.")
+    if order.kind != "promote" and (facts.serving or not facts.served_before):
+        raise Invalid("The version serves already, or never served; there is nothing to go back to.")
 
 
 def _refuse(order: Order, reason: str, now: datetime) -> None:

@@ -154,6 +154,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["registry.api.access.HasPermission"],
     "DEFAULT_RENDERER_CLASSES": ["registry.api.rendering.Json"],
     "DEFAULT_PARSER_CLASSES": ["registry.api.rendering.JsonParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "registry.api.rendering.AnyAccept",
     "EXCEPTION_HANDLER": "registry.api.problems.answer",
     "UNAUTHENTICATED_USER": None,
 }

@@ -51,6 +51,8 @@ class Facts:
     evidence_unchanged: bool = True
     policy_in_force: bool = True
     order_pending: bool = False
+    serving: bool = False
+    served_before: bool = False
     extra: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -109,6 +111,15 @@ def nothing_changed(facts: Facts, person: Person) -> str | None:
     return None
 
 
+def served_before(facts: Facts, person: Person) -> str | None:
+    """Going back needs something to go back to; a request made since does not stand in its way."""
+    if facts.serving:
+        return "This version serves now; there is nothing to go back from."
+    if not facts.served_before:
+        return "This version never served; only what served before can serve again without new signatures."
+    return None
+
+
 def no_order_pending(facts: Facts, person: Person) -> str | None:
     """One order at a time for a model."""
     if facts.order_pending:
@@ -160,7 +171,14 @@ ACTIONS = {
             nothing_changed,
             no_order_pending,
         ),
-        _action("roll back", {Stage.SUPERSEDED}, Stage.CHAMPION, "governance.promote", no_order_pending),
+        _action(
+            "roll back",
+            {Stage.SUPERSEDED, Stage.REQUESTED, Stage.APPROVED},
+            Stage.CHAMPION,
+            "governance.promote",
+            served_before,
+            no_order_pending,
+        ),
     )
 }
 

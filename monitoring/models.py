@@ -40,13 +40,17 @@ class CheckResult(models.Model):
 
 
 class MonitorRun(models.Model):
-    """What a monitor measured over a window of a deployment's decisions, and how its policy judges that."""
+    """What a monitor measured over a window of a deployment's decisions, and how its policy judges that.
+
+    `cursor`: the last row the window took (a decision, or an outcome); the next window begins behind it.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7)
     deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="monitor_runs")
     monitor = models.CharField(max_length=40)
     window_start = models.DateTimeField()
     window_end = models.DateTimeField()
+    cursor = models.UUIDField()
     decisions = models.PositiveIntegerField()
     verdict = models.CharField(max_length=12)
     reasons = models.JSONField()
@@ -56,9 +60,7 @@ class MonitorRun(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["deployment", "monitor", "window_end"], name="one_run_per_monitor_and_window"
-            )
+            models.UniqueConstraint(fields=["deployment", "monitor", "cursor"], name="one_run_per_monitor_and_window")
         ]
 
 

@@ -110,6 +110,7 @@ def _judged(run: CheckRun, check: Check) -> tuple[Measured, str, list[str]]:
     rules = run.policy.rules
     try:
         measured = check(Candidate(run.version), rules)
+        canonical.dump(measured.evidence)  # what has no digest (an infinite edge) is no evidence
     except Mismatch as mismatch:
         return Measured([]), verdicts.FAIL, [mismatch.detail]
     except Refusal as refusal:

@@ -3,9 +3,11 @@
 import logging
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from monitoring import alerts, frames, verdicts
 from monitoring.candidates import Candidate
@@ -42,18 +44,18 @@ def _watch(deployment: Deployment, now: datetime) -> list[MonitorRun]:
     return [run for run in done if run]
 
 
-Window = tuple[list[Decision], Measured]
+Window = tuple[list[Decision], UUID, Measured]  # what was looked at, the last row taken, what was measured
 
 
-def _since(deployment: Deployment, monitor: str) -> datetime:
-    last = MonitorRun.objects.filter(deployment=deployment, monitor=monitor).order_by("-window_end").first()
-    return last.window_end if last else deployment.made_at
+def _behind(deployment: Deployment, monitor: str, rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return the rows that no window of this monitor has taken, oldest first (identifiers sort by time)."""
+    last = MonitorRun.objects.filter(deployment=deployment, monitor=monitor).order_by("-cursor").first()
+    return (rows.filter(id__gt=last.cursor) if last else rows).order_by("id")
 
 
 def _drift(deployment: Deployment, rules: dict[str, Any]) -> Window | None:
     """Inputs and scores of the next window of decisions against the version's reference."""
-    rows = deployment.decisions.filter(at__gt=_since(deployment, "drift")).order_by("at")
-    decisions = list(rows[: rules["window"]])
+    decisions = list(_behind(deployment, "drift", deployment.decisions.all())[: rules["window"]])
     candidate = Candidate(deployment.package.version)
     if len(decisions) < rules["window"] or candidate.version.reference is None:
         return None
@@ -63,23 +65,24 @@ def _drift(deployment: Deployment, rules: dict[str, Any]) -> Window | None:
     before = np.column_stack([reference, candidate.runtime.score(reference)])
     after = np.column_stack([current, [decision.score for decision in decisions]])
     columns = (dict(zip(names, rows.T, strict=True)) for rows in (before, after))
-    return decisions, drift.measure(*columns)
+    return decisions, decisions[-1].id, drift.measure(*columns)
 
 
 def _performance(deployment: Deployment, rules: dict[str, Any]) -> Window | None:
-    """Scores of the next window of decisions whose outcome is known."""
-    labelled = Outcome.objects.filter(
-        decision__deployment=deployment, decision__at__gt=_since(deployment, "performance")
-    ).select_related("decision")
-    newest = {row.decision_id: row for row in labelled.order_by("observed_at")}
-    chosen = sorted(newest.values(), key=lambda row: row.decision.at)[: rules["window"]]
-    if len(chosen) < rules["window"]:
+    """Scores of the next window of decisions whose outcome was recorded since the last one, however old they are."""
+    outcomes = Outcome.objects.filter(decision__deployment=deployment).select_related("decision")
+    newest: dict[UUID, Outcome] = {}
+    for outcome in _behind(deployment, "performance", outcomes).iterator():
+        newest[outcome.decision_id] = outcome
+        if len(newest) == rules["window"]:
+            break
+    if len(newest) < rules["window"]:
         return None
+    chosen = sorted(newest.values(), key=lambda row: row.decision.at)
     scores = np.array([row.decision.score for row in chosen])
     labels = np.array([row.label for row in chosen])
-    return [row.decision for row in chosen], performance.measure(
-        labels, scores, budget=deployment.package.policy.rules["review_budget"]
-    )
+    measured = performance.measure(labels, scores, budget=deployment.package.policy.rules["review_budget"])
+    return [row.decision for row in chosen], max(row.id for row in chosen), measured
 
 
 def _run(
@@ -87,13 +90,14 @@ def _run(
 ) -> MonitorRun | None:
     if window is None:
         return None
-    decisions, measured = window
+    decisions, cursor, measured = window
     verdict, reasons = verdicts.judge(measured.measurements, rules["limits"])
     run = MonitorRun(
         deployment=deployment,
         monitor=monitor,
         window_start=decisions[0].at,
         window_end=decisions[-1].at,
+        cursor=cursor,
         decisions=len(decisions),
         verdict=verdict,
         reasons=reasons,

@@ -12,7 +12,7 @@ from django.db import transaction
 from registry import artifacts, ledger
 from registry.ledger import Event
 from registry.models import Dataset, User
-from registry.refusals import Invalid, Unknown
+from registry.refusals import Conflict, Invalid, Unknown
 from registry.schema import Column
 
 ROLES = ("feature", "label", "score", "time", "id", "entity", "protected", "other")
@@ -41,6 +41,11 @@ def register(*, data: bytes, name: str, columns: Sequence[dict[str, Any]], by: U
                 "registered_at": now,
             },
         )
+        if dataset.columns != columns:
+            raise Conflict(
+                f"These bytes are registered as {digest[:12]}… with other column roles, which never change. "
+                "Write the file again with the columns it should have; its digest will differ."
+            )
         if made:
             facts = {"dataset": digest, "rows": dataset.rows}
             ledger.append(Event.DATASET_REGISTERED, subject=f"dataset:{digest}", actor=by.actor, at=now, facts=facts)

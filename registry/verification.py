@@ -32,6 +32,9 @@ def verify(log: str) -> int:
             _check_head(log, heads.pop(peaks.size), peaks.root())
     if heads:
         raise Mismatch(f"The {log} log ends at entry {peaks.size}, but heads up to {max(heads)} are on record.")
+    newest = Tree.objects.filter(log=log).order_by("-size").first()
+    if newest and not hasattr(newest, "checkpoint"):
+        raise Mismatch(f"The newest head of the {log} log ({newest.size}) is not signed. The sequencer signs at once.")
     _check_published(log)
     return peaks.size
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from monitoring.checks.performance import threshold_at
 from monitoring.measurement import Measured, Measurement
 
 
@@ -38,4 +39,4 @@ def _largest(left: np.ndarray, right: np.ndarray) -> float | None:
 
 
 def _flagged(scores: np.ndarray, budget: float) -> np.ndarray:
-    return scores >= np.quantile(scores, 1 - budget)
+    return scores >= threshold_at(scores, budget)

@@ -7,8 +7,13 @@ from monitoring.measurement import Measured, Measurement
 
 
 def threshold_at(scores: np.ndarray, budget: float) -> float:
-    """Return the score above which a share `budget` of the rows lies: what reviewers can look at."""
-    return float(np.quantile(scores, 1 - budget))
+    """Return the lowest score from which at most a share `budget` of the rows lies: what reviewers can look at.
+
+    Ties are never split and never exceed the budget; when the best score alone is too frequent, nothing is flagged.
+    """
+    values, counts = np.unique(scores, return_counts=True)
+    within = values[np.cumsum(counts[::-1])[::-1] <= budget * len(scores) + 1e-9]
+    return float(within[0]) if len(within) else float(np.nextafter(values[-1], np.inf))
 
 
 def measure(labels: np.ndarray, scores: np.ndarray, *, budget: float) -> Measured:
@@ -24,7 +29,7 @@ def measure(labels: np.ndarray, scores: np.ndarray, *, budget: float) -> Measure
         "ks": np.max(true_rate - false_rate),
         "brier": brier_score_loss(labels, scores),
         "recall_at_budget": labels[flagged].sum() / positives,
-        "precision_at_budget": labels[flagged].mean(),
+        "precision_at_budget": labels[flagged].mean() if flagged.any() else None,
     }
     step = max(1, len(false_rate) // 100)
     evidence = {
@@ -34,7 +39,8 @@ def measure(labels: np.ndarray, scores: np.ndarray, *, budget: float) -> Measure
         "roc": np.column_stack([false_rate, true_rate])[::step].round(4).tolist(),
         "scores": _by_class(labels, scores),
     }
-    return Measured([Measurement(name, float(value), n) for name, value in values.items()], evidence)
+    found = {name: None if value is None else float(value) for name, value in values.items()}
+    return Measured([Measurement(name, value, n) for name, value in found.items()], evidence)
 
 
 def _by_class(labels: np.ndarray, scores: np.ndarray) -> dict[str, list[float]]:

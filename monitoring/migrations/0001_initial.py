@@ -48,6 +48,7 @@ class Migration(migrations.Migration):
                 ('monitor', models.CharField(max_length=40)),
                 ('window_start', models.DateTimeField()),
                 ('window_end', models.DateTimeField()),
+                ('cursor', models.UUIDField()),
                 ('decisions', models.PositiveIntegerField()),
                 ('verdict', models.CharField(max_length=12)),
                 ('reasons', models.JSONField()),
@@ -87,6 +88,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='monitorrun',
-            constraint=models.UniqueConstraint(fields=('deployment', 'monitor', 'window_end'), name='one_run_per_monitor_and_window'),
+            constraint=models.UniqueConstraint(fields=('deployment', 'monitor', 'cursor'), name='one_run_per_monitor_and_window'),
         ),
     ]

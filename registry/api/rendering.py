@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 from django.conf import settings
+from rest_framework.negotiation import BaseContentNegotiation, DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 
@@ -28,6 +29,18 @@ class Json(BaseRenderer):
         return b"" if data is None else orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
+class AnyAccept(BaseContentNegotiation):
+    """One form of answer, whatever the Accept header asks for: a refusal over it would help nobody."""
+
+    def select_parser(self, request: Any, parsers: Any) -> Any:
+        """Return the parser of the body's media type."""
+        return DefaultContentNegotiation().select_parser(request, parsers)
+
+    def select_renderer(self, request: Any, renderers: Any, format_suffix: str | None = None) -> Any:
+        """Return the first renderer."""
+        return renderers[0], renderers[0].media_type
+
+
 class JsonParser(BaseParser):
     """application/json; NaN and infinity are not JSON."""
 
@@ -40,6 +53,8 @@ class JsonParser(BaseParser):
             raise TooLarge(
                 f"A JSON body has at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes here. Send less at once."
             )
+        if b"\\u0000" in body:
+            raise Invalid("A text holds a NUL character, which nothing here can keep. Remove it.")
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError as error:

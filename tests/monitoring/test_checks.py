@@ -27,6 +27,15 @@ def test_performance_by_hand():
     assert found["brier", ""] == pytest.approx(np.mean((scores - labels) ** 2))
 
 
+def test_ties_never_exceed_the_review_budget():
+    labels = np.array([0, 1] * 50)
+    scores = np.array([0.2] * 60 + [0.9] * 40)
+    found = values(performance.measure(labels, scores, budget=0.05))
+    assert found["recall_at_budget", ""] == 0  # forty rows share the best score; reviewers can look at five
+    assert found["precision_at_budget", ""] is None
+    assert performance.threshold_at(scores, 0.4) == 0.9
+
+
 def test_performance_of_one_class_is_undefined_not_perfect():
     measured = performance.measure(np.zeros(900, int), CHANCE.random(900), budget=0.05)
     verdict, reasons = verdicts.judge(measured.measurements, {"roc_auc": {"fail_below": 0.7}})

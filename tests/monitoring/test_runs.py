@@ -6,7 +6,7 @@ from monitoring import alerts, performing, runs, watching
 from monitoring.models import Alert, CheckResult, CheckRun, MonitorRun
 from registry import ledger, policies
 from registry.models import LedgerEntry
-from scoring import decisions
+from scoring import decisions, outcomes
 from tests import builders
 
 
@@ -95,3 +95,23 @@ def test_drifted_traffic_raises_one_alert_and_quiet_traffic_none(people):
     assert "largest_psi" in alert.detail
     alerts.answer(alert=alert, text="A feed changed its currency.", by=people.grace, now=builders.now())
     assert not alerts.open_alerts().exists()
+
+
+def test_late_labels_of_old_decisions_are_measured_too(people):
+    builders.a_champion(people)
+    for place in range(1000):
+        builders.a_decision(people, place)
+    known = list(decisions.Decision.objects.order_by("id").values_list("id", flat=True))
+
+    def report(which):
+        when = builders.now().isoformat()
+        told = [{"decision": str(i), "label": n % 2, "source": "t", "observed_at": when} for n, i in enumerate(which)]
+        outcomes.record(outcomes=told, by=people.engine, now=builders.now())
+        watching.watch_all(builders.now())
+
+    report(known[500:])
+    report(known[:500])
+    assert MonitorRun.objects.filter(monitor="performance").count() == 2
+    assert MonitorRun.objects.filter(monitor="drift").count() == 2
+    watching.watch_all(builders.now())
+    assert MonitorRun.objects.count() == 4
