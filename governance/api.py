@@ -143,14 +143,16 @@ class Cases(APIView):
     def get(self, request: Request, name: str) -> Response:
         """Answer each case with its cause and how it ended, or how many labels it still waits for."""
         model = versions.model_named(name)
-        have, needed = retraining.labels(model)
-        rows = Case.objects.filter(model=model).select_related("result__version").order_by("-opened_at")
-        return Response([{**_case(row), "labels": have, "labels_needed": needed} for row in rows[:100]])
+        rows = Case.objects.filter(model=model).select_related("model", "result__version", "alert__run")
+        return Response([_case(row) for row in rows.order_by("-opened_at")[:20]])
 
 
 def _case(case: Case) -> dict[str, Any]:
     result: CaseResult | None = getattr(case, "result", None)
+    have, needed = retraining.labels(case)
     return {
+        "labels": have,
+        "labels_needed": needed,
         "case": case.id,
         "alert": case.alert_id,
         "cause": case.cause,

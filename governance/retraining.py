@@ -47,17 +47,23 @@ def open_cases(now: datetime) -> int:
     return len(waiting)
 
 
-def labels(model: RegisteredModel) -> tuple[int, int]:
-    """Return how many labelled decisions there are and how many a retraining needs."""
-    have = Outcome.objects.filter(decision__model=model).values("decision").distinct().count()
-    return have, policies.in_force(model.tier).rules["retraining"]["minimum_labels"]
+def labels(case: Case) -> tuple[int, int]:
+    """Return how many decisions of the population that alarmed are labelled, and how many a retraining needs."""
+    rows = Outcome.objects.filter(decision__model=case.model, decision__at__gte=_since(case))
+    needed: int = policies.in_force(case.model.tier).rules["retraining"]["minimum_labels"]
+    return rows.values("decision").distinct().count(), needed
+
+
+def _since(case: Case) -> datetime:
+    """Return when the window began that raised the alert: from then on the population is another one."""
+    return case.alert.run.window_start if case.alert.run else case.opened_at
 
 
 def retrain_waiting(now: datetime) -> int:
     """Retrain every open case that has enough labels; return how many ended."""
     ended = 0
-    for case in Case.objects.filter(result=None).select_related("model", "alert").order_by("opened_at"):
-        have, needed = labels(case.model)
+    for case in Case.objects.filter(result=None).select_related("model", "alert__run").order_by("opened_at"):
+        have, needed = labels(case)
         if have >= needed:
             _retrain(case, now)
             ended += 1
@@ -124,6 +130,7 @@ def _specify(case: Case, parent: ModelVersion, folder: Path) -> dict[str, Any]:
         "time": TIME,
         "keep": protected,
         "before": str(folder / "before.parquet") if before is not None else None,
+        "since": _since(case).isoformat(),
         "rows": table.num_rows,
     }
     (folder / "spec.json").write_text(json.dumps(spec))
@@ -221,6 +228,11 @@ def _data(spec: dict[str, Any], folder: Path, name: str, by: User, now: datetime
             by=by,
             now=now,
         )
-        for role, columns in (("training", labelled), ("holdout", labelled), ("golden", scored))
+        for role, columns in (
+            ("training", labelled),
+            ("reference", labelled),
+            ("holdout", labelled),
+            ("golden", scored),
+        )
     }
-    return {**found, "reference": found["training"]}
+    return found

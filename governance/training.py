@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ PARAMETERS: dict[str, Any] = {
 ROUNDS = 200
 HOLDOUT = 0.3  # the last part in time
 GOLDEN = 1000
+MOST_WEIGHT = 20.0
 MOST_WORDS = 1000  # a text column with more different words is an identifier or prose, not a category
 
 
@@ -51,6 +53,7 @@ class Trained:
     training: pd.DataFrame
     holdout: pd.DataFrame
     golden: pd.DataFrame
+    reference: pd.DataFrame
     metrics: dict[str, float]
     parameters: dict[str, Any]
 
@@ -64,10 +67,13 @@ def train(
     keep: Sequence[str] = (),
     parameters: Mapping[str, Any] | None = None,
     before: pd.DataFrame | None = None,
+    since: datetime | None = None,
 ) -> Trained:
     """Train on the first part of a frame (in time, else in a seeded shuffle) and hold out the rest.
 
-    `before`: rows to train on as well, none of which is held out (what an earlier version was trained on).
+    `before`: rows to train on as well, none of which is held out (what an earlier version was trained on); the new
+    rows weigh together as much as they do, up to MOST_WEIGHT each. `since`: only training rows from this moment on are
+    the reference that later traffic is compared with, because the population was another one before.
 
     `keep`: columns that travel with the holdout without being features (protected attributes, identifiers).
     """
@@ -76,12 +82,16 @@ def train(
     used_columns = list(dict.fromkeys([*schema.names, label, *([time] if time else []), *keep]))
     parts = [_normal(part[used_columns], schema, keep) for part in (before, ordered[:split]) if part is not None]
     training = pd.concat(parts, ignore_index=True)
+    fresh = len(parts[-1])
+    weight = min(MOST_WEIGHT, max(1.0, (len(training) - fresh) / max(1, fresh)))
+    reference = training[pd.to_datetime(training[time], utc=True) >= since] if time and since else training
     holdout = _normal(ordered[split:][used_columns], schema, keep)
     used = {**PARAMETERS, **(parameters or {})}
     categorical = [column.name for column in schema.columns if column.kind == "category"]
     data = lightgbm.Dataset(
         frames.encode(training, schema),
         training[label].to_numpy(),
+        weight=np.where(np.arange(len(training)) < len(training) - fresh, 1.0, weight),
         feature_name=[f"f{i}" for i in range(len(schema.columns))],
         categorical_feature=[schema.names.index(name) for name in categorical],
         params={"verbosity": -1},
@@ -92,7 +102,9 @@ def train(
     golden["score"] = scores[:GOLDEN]
     auc = float(roc_auc_score(holdout[label], scores)) if holdout[label].nunique() == 2 else float("nan")
     metrics = {"roc_auc": auc, "training_rows": len(training), "holdout_rows": len(holdout)}
-    return Trained(booster, schema, training, holdout, golden, metrics, {**used, "rounds": ROUNDS})
+    return Trained(
+        booster, schema, training, holdout, golden, reference, metrics, {**used, "rounds": ROUNDS, "weight": weight}
+    )
 
 
 def _normal(frame: pd.DataFrame, schema: Schema, keep: Sequence[str]) -> pd.DataFrame:
@@ -172,6 +184,7 @@ def main(path: str) -> None:
         time=spec.get("time"),
         keep=spec["keep"],
         parameters=spec.get("parameters"),
+        since=datetime.fromisoformat(spec["since"]) if spec.get("since") else None,
         before=pd.read_parquet(spec["before"]) if spec.get("before") else None,
     )
     mlflow.lightgbm.save_model(
@@ -180,7 +193,7 @@ def main(path: str) -> None:
         signature=signature(trained.schema),
         metadata=metadata(trained.schema),
     )
-    for name in ("training", "holdout", "golden"):
+    for name in ("training", "reference", "holdout", "golden"):
         getattr(trained, name).to_parquet(output / f"{name}.parquet", index=False)
     (output / "result.json").write_text(json.dumps({"metrics": trained.metrics, "parameters": trained.parameters}))
 

@@ -158,9 +158,9 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.xdist_group("platform"))
 
 
-def pytest_report_header():
-    found = running.chromium()
-    return f"browser tests: {found or 'left out, no Chromium found (set CHROMIUM)'}"
+def pytest_terminal_summary(terminalreporter):
+    if running.chromium() is None:
+        terminalreporter.write_line("Browser tests were left out: no Chromium found (set CHROMIUM, or install one).")
 
 
 for _name in PEOPLE:

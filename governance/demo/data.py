@@ -13,7 +13,7 @@ from monitoring import frames
 from registry.refusals import Invalid
 from registry.schema import Column, Schema
 
-TRAFFIC = 600  # decisions asked for before and again after the drift
+TRAFFIC, DRIFTED = 600, 2400  # decisions asked for before and after the drift
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def _payments() -> Story:
         time=payments.TIME,
         protected=payments.PROTECTED,
         before=trained.holdout.sample(TRAFFIC, random_state=1),
-        after=drifted.sample(TRAFFIC, random_state=2),
+        after=drifted.sample(DRIFTED, random_state=2),
         notes=[],
     )
 
@@ -92,7 +92,7 @@ def _file(path: Path) -> Story:
         time=found.time,
         protected=found.protected,
         before=rows.sample(TRAFFIC, random_state=1, replace=len(rows) < TRAFFIC),
-        after=_shift(rows.sample(TRAFFIC, random_state=2, replace=len(rows) < TRAFFIC), trained),
+        after=_shift(rows.sample(DRIFTED, random_state=2, replace=len(rows) < DRIFTED), trained),
         notes=found.notes,
     )
 

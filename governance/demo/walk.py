@@ -218,8 +218,9 @@ class Walk:
                 }
                 for answer, label in zip(decisions, rows[story.label], strict=True)
             ]
-            new = ask(self.engine, "POST", "/api/v1/outcomes", json={"outcomes": outcomes})["new"]
-            n.say(f"{new} outcomes reported")
+            batches = [outcomes[start : start + 1000] for start in range(0, len(outcomes), 1000)]
+            told = [ask(self.engine, "POST", "/api/v1/outcomes", json={"outcomes": batch})["new"] for batch in batches]
+            n.say(f"{sum(told)} outcomes reported")
             riskiest = max(decisions, key=lambda answer: answer["score"])
             for reason in riskiest["reasons"][:3]:
                 n.say(f"riskiest, {riskiest['score']:.3f}: {reason['text']} {reason['contribution']:+.2f}")

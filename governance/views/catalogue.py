@@ -127,7 +127,6 @@ def model_page(request: HttpRequest, name: str) -> HttpResponse:
         "order_pending": lifecycle.pending_order(model),
         "alerts": model.alerts.select_related("disposition", "run").defer("run__evidence").order_by("-raised_at")[:20],
         "cases": _cases(model),
-        "labels": retraining.labels(model),
         "blocked_stages": (Stage.BLOCKED, Stage.REJECTED, Stage.UNSERVABLE),
     }
     return render(request, "model.html", context)
@@ -143,7 +142,8 @@ def _history(model: RegisteredModel) -> list[Deployment]:
     return found
 
 
-def _cases(model: RegisteredModel) -> QuerySet[Case]:
-    return (
-        Case.objects.filter(model=model).select_related("result__version__model", "alert").order_by("-opened_at")[:20]
-    )
+def _cases(model: RegisteredModel) -> list[tuple[Case, tuple[int, int] | None]]:
+    """Return the newest cases; with one that is open, how many labels it has and needs."""
+    rows = Case.objects.filter(model=model).select_related("model", "result__version__model", "alert__run")
+    newest = rows.defer("alert__run__evidence").order_by("-opened_at")[:20]
+    return [(case, None if hasattr(case, "result") else retraining.labels(case)) for case in newest]

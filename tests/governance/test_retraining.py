@@ -7,14 +7,13 @@ from governance.models import Case, CaseResult
 from monitoring import watching
 from monitoring.models import Alert
 from registry import datasets, policies
-from registry.models import ModelVersion
 from scoring import decisions, outcomes
 from tests import builders
 
 CHANCE = np.random.default_rng(4)
 
 
-def drifted_and_labelled(people, count=520):
+def drifted_and_labelled(people, count=520, label=True):
     for place in range(count):
         sent = builders.features(place)
         sent["amount"] = 50_000.0 + place
@@ -26,6 +25,8 @@ def drifted_and_labelled(people, count=520):
             by=people.engine,
             now=builders.now(),
         )
+        if not label:
+            continue
         told = {"decision": str(decision.id), "label": int(place % 9 == 0), "source": "test"}
         outcomes.record(
             outcomes=[told | {"observed_at": builders.now().isoformat()}], by=people.engine, now=builders.now()
@@ -49,6 +50,8 @@ def test_a_case_learns_from_the_labelled_decisions_and_registers_a_version(peopl
     taught = datasets.read(result.version.training).to_pandas()
     held_out = datasets.read(result.version.holdout).to_pandas()
     assert (taught["amount"] >= 50_000).sum() == 364  # the older seven tenths of 520
+    reference = datasets.read(result.version.reference).to_pandas()
+    assert len(reference) == 364  # later traffic is compared with the population that alarmed, not with the old one
     assert (held_out["amount"] >= 50_000).all()
     assert set(held_out["sex"]) == {"female"}
     builders.check(result.version)
@@ -58,5 +61,8 @@ def test_a_case_learns_from_the_labelled_decisions_and_registers_a_version(peopl
 def test_a_case_without_labels_waits_and_says_for_what(people):
     builders.a_champion(people)
     drifted_and_labelled(people, 20)
-    assert retraining.labels(ModelVersion.objects.get().model) == (20, 500)
+    drifted_and_labelled(people, 490, label=False)
+    watching.watch_all(builders.now())
+    retraining.open_cases(builders.now())
+    assert retraining.labels(Case.objects.get()) == (20, 500)
     assert retraining.retrain_waiting(builders.now()) == 0
