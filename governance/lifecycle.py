@@ -33,7 +33,7 @@ def newest_request(version: ModelVersion) -> ApprovalRequest | None:
 def facts_of(version: ModelVersion) -> Facts:
     """Gather the facts about a version: a fixed handful of queries."""
     policy = policies.in_force(version.model.tier)
-    verdict = runs.verdict(version, policy)
+    results = runs.results(version, policy)  # read once: between two readings a check may be done
     request = newest_request(version)
     current = deployments.current(version.model)
     signatures = tuple(
@@ -43,7 +43,8 @@ def facts_of(version: ModelVersion) -> Facts:
     facts = Facts(
         stage=Stage.REGISTERED,
         author=version.registered_by_id,
-        verdict=verdict,
+        verdict=runs.joined(results, policy),
+        checks_done=set(policy.rules["checks"]) <= set(results),
         requester=request.requested_by_id if request else None,
         signatures=signatures,
         demanded=tuple((need["role"], need["count"]) for need in demanded),
@@ -70,9 +71,7 @@ def _stage(version: ModelVersion, request: ApprovalRequest | None, facts: Facts)
         return Stage.SUPERSEDED
     if facts.verdict in (verdicts.PASS, verdicts.WARN):
         return Stage.CHECKED
-    owed = policies.in_force(version.model.tier)
-    done = len(runs.results(version, owed)) == len(owed.rules["checks"])
-    return Stage.BLOCKED if done else Stage.REGISTERED
+    return Stage.BLOCKED if facts.checks_done else Stage.REGISTERED
 
 
 def _request_stage(facts: Facts) -> Stage:

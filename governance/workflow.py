@@ -51,6 +51,7 @@ class Facts:
     evidence_unchanged: bool = True
     policy_in_force: bool = True
     order_pending: bool = False
+    checks_done: bool = True
     serving: bool = False
     served_before: bool = False
     extra: dict[str, str] = field(default_factory=dict)

@@ -1,5 +1,6 @@
 """Which checks a version owes, which were done, and what they say together. Light: no check is performed here."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -48,7 +49,11 @@ def results(version: ModelVersion, policy: Policy) -> dict[str, CheckResult]:
 
 def verdict(version: ModelVersion, policy: Policy) -> str:
     """Return the worst verdict of all checks the policy requires; `insufficient` while one is missing."""
-    found = results(version, policy)
+    return joined(results(version, policy), policy)
+
+
+def joined(found: Mapping[str, CheckResult], policy: Policy) -> str:
+    """Return the verdict of these results under a policy."""
     names = policy.rules["checks"]
     return verdicts.worst([found[name].verdict if name in found else verdicts.INSUFFICIENT for name in names])
 
