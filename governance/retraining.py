@@ -14,15 +14,18 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 from django.db import transaction
+from django.db.models import Q
 
 from governance.events import Event
 from governance.models import Case, CaseResult
 from monitoring import alerts
-from registry import datasets, ledger, policies, versions
+from monitoring.models import Alert
+from registry import datasets, ledger, locks, policies, versions
 from registry.canonical import sha256
 from registry.models import Dataset, ModelVersion, RegisteredModel, User
 from registry.refusals import Refusal, Unavailable
-from scoring.models import Decision, Outcome
+from scoring import deployments
+from scoring.models import Decision, Deployment, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -32,19 +35,35 @@ SECONDS = 900  # a training that takes longer has failed
 
 
 def open_cases(now: datetime) -> int:
-    """Open a case for each unanswered alert of a monitor that has none; return how many."""
-    waiting = alerts.open_alerts().filter(kind__in=KINDS, case=None)
-    for alert in waiting:
-        cause = f"{alert.kind}: {alert.detail}"
-        with transaction.atomic():
-            case, made = Case.objects.get_or_create(
-                alert=alert, defaults={"model": alert.model, "cause": cause, "opened_at": now}
-            )
-            if made:
-                facts = {"case": str(case.id), "alert": str(alert.id), "cause": cause[:1000]}
-                subject = f"model:{alert.model_id}"
-                ledger.append(Event.CASE_OPENED, subject=subject, actor="service:retraining", at=now, facts=facts)
-    return len(waiting)
+    """Open a case for each unanswered alert about what serves, unless another case has its cure; return how many."""
+    waiting = alerts.open_alerts().filter(kind__in=KINDS, case=None).select_related("run__deployment")
+    return sum(_open(alert, now) for alert in waiting.order_by("raised_at"))
+
+
+def _open(alert: Alert, now: datetime) -> bool:
+    cause = f"{alert.kind}: {alert.detail}"
+    with transaction.atomic():
+        locks.hold(f"model:{alert.model_id}")
+        if alert.run is None or not _needs_a_cure(alert.run.deployment):
+            return False
+        case, made = Case.objects.get_or_create(
+            alert=alert, defaults={"model": alert.model, "cause": cause, "opened_at": now}
+        )
+        if made:
+            facts = {"case": str(case.id), "alert": str(alert.id), "cause": cause[:1000]}
+            subject = f"model:{alert.model_id}"
+            ledger.append(Event.CASE_OPENED, subject=subject, actor="service:retraining", at=now, facts=facts)
+    return made
+
+
+def _needs_a_cure(deployment: Deployment) -> bool:
+    """Say whether a deployment still serves and no case of it is open or has given a version already.
+
+    Drift and decay of one deployment are one illness: a second training would learn from the same decisions.
+    """
+    cases = Case.objects.filter(alert__run__deployment=deployment)
+    cured = cases.filter(Q(result=None) | Q(result__version__isnull=False)).exists()
+    return not cured and deployments.current(deployment.model) == deployment
 
 
 def labels(case: Case) -> tuple[int, int]:

@@ -20,9 +20,9 @@ def open_alerts() -> QuerySet[Alert]:
 
 
 def raise_for_run(run: MonitorRun, now: datetime) -> None:
-    """Raise the alert of a failed monitor run, unless one of the same model and monitor is still open."""
+    """Raise the alert of a failed monitor run, unless one of the same deployment and monitor is still open."""
     model = run.deployment.model
-    if open_alerts().filter(model=model, kind=run.monitor).exists():
+    if open_alerts().filter(run__deployment=run.deployment, kind=run.monitor).exists():
         return
     with transaction.atomic():
         alert = Alert.objects.create(

@@ -37,14 +37,12 @@ def test_a_case_learns_from_the_labelled_decisions_and_registers_a_version(peopl
     parent = builders.a_champion(people)
     drifted_and_labelled(people)
     watching.watch_all(builders.now())
-    assert "drift" in set(Alert.objects.values_list("kind", flat=True))
-    for _ in range(2):
-        retraining.open_cases(builders.now())
-    cases = Case.objects.count()
-    assert cases == Alert.objects.count()
-    assert retraining.retrain_waiting(builders.now()) == cases
+    assert set(Alert.objects.values_list("kind", flat=True)) == {"drift", "performance"}
+    assert [retraining.open_cases(builders.now()) for _ in range(2)] == [1, 0]  # one illness, one training
+    assert retraining.retrain_waiting(builders.now()) == 1
+    assert retraining.open_cases(builders.now()) == 0
     assert retraining.retrain_waiting(builders.now()) == 0
-    result = CaseResult.objects.first()
+    result = CaseResult.objects.get()
     assert result.version is not None, result.detail
     assert result.version.lineage["parent"] == parent.digest
     taught = datasets.read(result.version.training).to_pandas()
@@ -56,6 +54,20 @@ def test_a_case_learns_from_the_labelled_decisions_and_registers_a_version(peopl
     assert set(held_out["sex"]) == {"female"}
     builders.check(result.version)
     assert policies.in_force(1).rules["checks"].keys() == {run.check_name for run in result.version.check_runs.all()}
+
+
+def test_an_alert_about_what_no_longer_serves_silences_nothing_and_opens_nothing(people):
+    builders.a_champion(people)
+    drifted_and_labelled(people, 500, label=False)
+    watching.watch_all(builders.now())
+    builders.a_champion(people, builders.a_checked_version(people.ada, description="The next one."))
+    builders.forget_serving()
+    assert retraining.open_cases(builders.now()) == 0
+    drifted_and_labelled(people, 500, label=False)
+    watching.watch_all(builders.now())
+    assert Alert.objects.filter(kind="drift", disposition=None).count() == 2
+    assert retraining.open_cases(builders.now()) == 1
+    assert Case.objects.get().alert.run.deployment.package.version.number == 2
 
 
 def test_a_case_without_labels_waits_and_says_for_what(people):
