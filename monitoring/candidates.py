@@ -9,7 +9,7 @@ import pandas as pd
 from monitoring import frames
 from registry import artifacts, datasets
 from registry.models import Dataset, ModelVersion
-from registry.refusals import Invalid
+from registry.refusals import Invalid, Refusal
 from registry.schema import Schema
 from scoring import deployments, runtimes
 
@@ -70,15 +70,28 @@ class Candidate:
         recorded = _only(self.version.golden, "score", rows).to_numpy(np.float64)
         return recorded, self.runtime.score(frames.encode(rows, self.schema))
 
-    def champion_scores(self) -> np.ndarray | None:
-        """Scores of the holdout by the champion, where there is another one that takes these rows."""
+    @cached_property
+    def champion(self) -> "Candidate | None":
+        """What serves now, where that is another version, can be loaded, and takes the rows of this holdout."""
         deployment = deployments.current(self.version.model)
         if deployment is None or deployment.package.version_id == self.version.pk:
             return None
-        champion = Candidate(deployment.package.version)
-        if not set(champion.schema.names) <= set(self.holdout):
+        found = Candidate(deployment.package.version)
+        return found if set(found.schema.names) <= set(self.holdout) and found.loads() else None
+
+    @cached_property
+    def champion_scores(self) -> np.ndarray | None:
+        """Scores of this holdout by the champion, shape (n,)."""
+        if self.champion is None:
             return None
-        return champion.runtime.score(frames.encode(self.holdout, champion.schema))
+        return self.champion.runtime.score(frames.encode(self.holdout, self.champion.schema))
+
+    def loads(self) -> bool:
+        """Say whether its bytes are as registered: a damaged champion must not stand in its successor's way."""
+        try:
+            return bool(self.runtime)
+        except Refusal:
+            return False
 
 
 def _frame(version: ModelVersion, dataset: Dataset | None, role: str) -> pd.DataFrame:

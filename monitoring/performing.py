@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -27,13 +28,28 @@ Check = Callable[[Candidate, Mapping[str, Any]], Measured]
 
 def measure_performance(candidate: Candidate, rules: Mapping[str, Any]) -> Measured:
     """How well the candidate orders the holdout."""
-    return performance.measure(candidate.labels, candidate.scores, budget=rules["review_budget"])
+    budget = rules["review_budget"]
+    return _beside_champion(candidate, lambda scores: performance.measure(candidate.labels, scores, budget=budget))
 
 
 def measure_bias(candidate: Candidate, rules: Mapping[str, Any]) -> Measured:
     """Whether the review budget falls on groups unequally."""
-    flagged = candidate.scores >= performance.threshold_at(candidate.scores, rules["review_budget"])
-    return bias.measure(candidate.labels, flagged, candidate.groups)
+    budget = rules["review_budget"]
+
+    def measure(scores: np.ndarray) -> Measured:
+        return bias.measure(candidate.labels, scores >= performance.threshold_at(scores, budget), candidate.groups)
+
+    return _beside_champion(candidate, measure)
+
+
+def _beside_champion(candidate: Candidate, measure: Callable[[np.ndarray], Measured]) -> Measured:
+    """Measure the candidate's scores and, as evidence, the champion's on the same rows: like is compared with like."""
+    measured = measure(candidate.scores)
+    if candidate.champion is None or candidate.champion_scores is None:
+        return measured
+    beside = [item.dump() for item in measure(candidate.champion_scores).measurements]
+    champion = {"version": candidate.champion.version.digest, "measurements": beside}
+    return replace(measured, evidence={**measured.evidence, "champion": champion})
 
 
 def measure_consistency(candidate: Candidate, rules: Mapping[str, Any]) -> Measured:
@@ -46,7 +62,7 @@ def measure_consistency(candidate: Candidate, rules: Mapping[str, Any]) -> Measu
         golden=candidate.golden(),
         online=online,
         batch=candidate.scores,
-        champion=candidate.champion_scores(),
+        champion=candidate.champion_scores,
         budget=rules["review_budget"],
     )
 

@@ -3,6 +3,8 @@
 import functools
 import io
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,6 +12,7 @@ from tempfile import TemporaryDirectory
 import mlflow
 import pandas as pd
 from django.contrib.auth.hashers import make_password
+from django.core.files.storage import storages
 from django.utils import timezone
 
 from governance import approvals, promotion, training
@@ -168,6 +171,19 @@ def sequence() -> None:
         for log in logs:
             log.advance(now())
         time.sleep(0.05)
+
+
+@contextmanager
+def changed_on_disk(version: ModelVersion) -> Iterator[None]:
+    """Change a leaf of the model's stored file, as an intruder in the file system could; put it back afterwards."""
+    digest = version.artifact[version.lineage["model_file"]]["sha256"]
+    path = Path(storages["artifacts"].path(f"{digest[:2]}/{digest[2:4]}/{digest}"))
+    whole = path.read_bytes()
+    try:
+        path.write_bytes(whole.replace(b"leaf_value=", b"leaf_value=9"))
+        yield
+    finally:
+        path.write_bytes(whole)
 
 
 def forget_serving() -> None:

@@ -59,6 +59,15 @@ class Deed:
     fits: bool
 
 
+@dataclass(frozen=True)
+class Section:
+    """The measurements of one check. `same_rows`: the champion's beside them are of this version's hold-out too."""
+
+    title: str
+    same_rows: bool
+    rows: list[pictures.Row]
+
+
 def checks(version: ModelVersion, policy: Policy, results: Mapping[str, CheckResult], now: datetime) -> list[Check]:
     """Return every check the policy demands with its result, or who is at it."""
     rows = CheckRun.objects.filter(version=version, policy=policy, leased_until__gt=now)
@@ -147,28 +156,22 @@ def owed(facts: Facts) -> str:
 
 
 def _comparison(version: ModelVersion, policy: Policy, results: Mapping[str, CheckResult]) -> dict[str, Any]:
-    """Put each measurement beside the champion's under the same check and policy."""
+    """Put each measurement beside the champion's: of the same rows where those were measured, else of its own."""
     current = deployments.current(version.model)
     champion = current.package.version if current and current.package.version_id != version.pk else None
-    beside = runs.results(champion, policy) if champion else {}
-    made = [
-        (
-            _CHECKS.get(name, pictures.name_of(name)),
-            pictures.rows(
-                results[name].measurements,
-                beside[name].measurements if name in beside else (),
-                policy.rules["checks"][name],
-            ),
-        )
-        for name in _ordered(policy)
-        if name in results
-    ]
-    return {
-        "champion": champion,
-        "serving": current,
-        "comparison": made,
-        "same_holdout": champion is not None and champion.holdout_id == version.holdout_id,
-    }
+    own = runs.results(champion, policy) if champion else {}
+    made = [_section(name, results[name], champion, own, policy) for name in _ordered(policy) if name in results]
+    return {"champion": champion, "serving": current, "comparison": made}
+
+
+def _section(
+    name: str, result: CheckResult, champion: ModelVersion | None, own: Mapping[str, CheckResult], policy: Policy
+) -> Section:
+    alike = result.evidence.get("champion", {})
+    same_rows = champion is not None and alike.get("version") == champion.digest
+    beside = alike["measurements"] if same_rows else own[name].measurements if name in own else ()
+    rows = pictures.rows(result.measurements, beside, policy.rules["checks"][name])
+    return Section(_CHECKS.get(name, pictures.name_of(name)), same_rows, rows)
 
 
 def _evidence(version: ModelVersion, results: Mapping[str, CheckResult]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import json
 import random
 
 import pytest
-from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 from django.db.utils import ProgrammingError
@@ -146,21 +145,10 @@ def test_verify_ledger_finds_a_tail_cut_off(committed):
 
 def test_a_swapped_artifact_file_never_scores_and_raises_no_silent_wrong_model(people):
     version = builders.a_champion(people)
-    digest = version.artifact[version.lineage["model_file"]]["sha256"]
-    store = storages["artifacts"]
-    path = store.path(f"{digest[:2]}/{digest[2:4]}/{digest}")
-    with open(path, "rb") as file:
-        original = file.read()
-    try:
-        with open(path, "wb") as file:
-            file.write(original.replace(b"leaf_value=", b"leaf_value=9"))
-        with pytest.raises(Unavailable, match="does not verify"):
-            builders.a_decision(people)
-        assert not Decision.objects.exists()
-        assert "changed after they were registered" in RefusedLoad.objects.get().reason
-    finally:
-        with open(path, "wb") as file:
-            file.write(original)
+    with builders.changed_on_disk(version), pytest.raises(Unavailable, match="does not verify"):
+        builders.a_decision(people)
+    assert not Decision.objects.exists()
+    assert "changed after they were registered" in RefusedLoad.objects.get().reason
 
 
 def test_a_warrant_of_another_model_is_refused(committed):

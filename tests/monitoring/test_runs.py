@@ -2,9 +2,12 @@
 
 from datetime import timedelta
 
+from governance import training
+from governance.demo import payments
 from monitoring import alerts, performing, runs, watching
+from monitoring.candidates import Candidate
 from monitoring.models import Alert, CheckResult, CheckRun, MonitorRun
-from registry import ledger, policies
+from registry import datasets, ledger, policies, versions
 from registry.models import LedgerEntry
 from scoring import decisions, outcomes
 from tests import builders
@@ -69,6 +72,40 @@ def test_a_check_that_breaks_is_an_error_and_blocks(people):
     performing.perform(CheckRun.objects.get(check_name="bias"), broken, now=builders.now())
     assert CheckResult.objects.get().verdict == "error"
     assert runs.verdict(version, policies.in_force(1)) == "error"
+
+
+def test_a_candidate_is_measured_beside_the_champion_on_the_same_rows(people):
+    champion = builders.a_champion(people)
+    made = builders.trained()
+    columns = training.columns(made.schema, label=payments.LABEL, time=payments.TIME, protected=payments.PROTECTED)
+    other = builders.parquet(made.holdout.tail(900))
+    holdout = datasets.register(data=other, name="later", columns=columns, by=people.ada, now=builders.now())
+    version = versions.register(
+        model=champion.model,
+        files=builders.model_files(),
+        by=people.ada,
+        now=builders.now(),
+        lineage={"source": "test"},
+        data={"training": champion.training, "reference": champion.reference, "holdout": holdout},
+    )
+    builders.check(version)
+    policy = policies.in_force(1)
+    own = runs.results(champion, policy)
+    for name, result in runs.results(version, policy).items():
+        if name not in ("performance", "bias"):
+            continue
+        beside = result.evidence["champion"]
+        assert beside["version"] == champion.digest
+        assert beside["measurements"] == result.measurements  # the very same bytes: equal, on equal rows
+        assert beside["measurements"] != own[name].measurements
+
+
+def test_a_damaged_champion_does_not_stand_in_its_successors_way(people):
+    champion = builders.a_champion(people)
+    version = builders.a_version(people.ada)
+    with builders.changed_on_disk(champion):
+        assert Candidate(version).champion is None
+    assert Candidate(version).champion is not None
 
 
 def ask(people, rows, shift=0.0):
