@@ -141,9 +141,11 @@ class Cases(APIView):
     needs = "registry.read"
 
     def get(self, request: Request, name: str) -> Response:
-        """Answer each case with its cause and how it ended, or how many labels it still waits for."""
+        """Answer each case: its cause, the version it is about, how it ended or how many labels it waits for."""
         model = versions.model_named(name)
-        rows = Case.objects.filter(model=model).select_related("model", "result__version", "alert__run")
+        rows = Case.objects.filter(model=model).select_related(
+            "model", "result__version", "alert__run__deployment__package__version"
+        )
         return Response([_case(row) for row in rows.order_by("-opened_at")[:20]])
 
 
@@ -155,6 +157,7 @@ def _case(case: Case) -> dict[str, Any]:
         "labels_needed": needed,
         "case": case.id,
         "alert": case.alert_id,
+        "about": case.alert.deployment.package.version.number,
         "cause": case.cause,
         "opened_at": case.opened_at,
         "ended": result is not None,

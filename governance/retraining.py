@@ -44,7 +44,7 @@ def _open(alert: Alert, now: datetime) -> bool:
     cause = f"{alert.kind}: {alert.detail}"
     with transaction.atomic():
         locks.hold(f"model:{alert.model_id}")
-        if alert.run is None or not _needs_a_cure(alert.run.deployment):
+        if not _needs_a_cure(alert.deployment):
             return False
         case, made = Case.objects.get_or_create(
             alert=alert, defaults={"model": alert.model, "cause": cause, "opened_at": now}
@@ -115,7 +115,7 @@ def _retrain(case: Case, now: datetime) -> None:
 
 
 def _train(case: Case, trainer: User, now: datetime) -> tuple[ModelVersion, str]:
-    parent = _parent(case)
+    parent = case.alert.deployment.package.version
     with tempfile.TemporaryDirectory() as folder:
         spec = _specify(case, parent, Path(folder))
         _run(Path(folder))
@@ -124,13 +124,6 @@ def _train(case: Case, trainer: User, now: datetime) -> tuple[ModelVersion, str]
         version,
         f"{version} registered, taught by {spec['rows']} labelled decisions; it waits for its checks like any other.",
     )
-
-
-def _parent(case: Case) -> ModelVersion:
-    run = case.alert.run
-    if run is None:
-        raise Unavailable("This alert is about no deployment, so there is nothing to retrain.")
-    return run.deployment.package.version
 
 
 def _specify(case: Case, parent: ModelVersion, folder: Path) -> dict[str, Any]:

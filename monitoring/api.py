@@ -1,5 +1,6 @@
 """Alerts and monitor runs over HTTP."""
 
+from django.db.models import F
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -16,9 +17,10 @@ class Alerts(APIView):
     needs = "registry.read"
 
     def get(self, request: Request, name: str) -> Response:
-        """Answer up to 100 alerts, each with its case's and disposition's state."""
+        """Answer up to 100 alerts: the number of the version each is about, and whether somebody answered it."""
         rows = Alert.objects.filter(model=versions.model_named(name)).order_by("-raised_at")
-        shown = rows.select_related("disposition")[:MOST]
+        deployed = [f"{cause}__deployment__package__version" for cause in ("run", "refused")]
+        shown = rows.select_related("disposition", *deployed).defer("run__evidence")[:MOST]
         return Response(
             [
                 {
@@ -26,6 +28,7 @@ class Alerts(APIView):
                     "kind": row.kind,
                     "detail": row.detail,
                     "run": row.run_id,
+                    "about": row.deployment.package.version.number,
                     "raised_at": row.raised_at,
                     "answered": hasattr(row, "disposition"),
                 }
@@ -40,7 +43,7 @@ class MonitorRuns(APIView):
     needs = "registry.read"
 
     def get(self, request: Request, name: str) -> Response:
-        """Answer up to 100 runs with verdicts and measurements."""
+        """Answer up to 100 runs with verdicts and measurements, and the number of the version each is about."""
         rows = MonitorRun.objects.filter(deployment__model=versions.model_named(name)).order_by("-performed_at")
         fields = (
             "id",
@@ -52,4 +55,4 @@ class MonitorRuns(APIView):
             "reasons",
             "measurements",
         )
-        return Response(list(rows.values(*fields)[:MOST]))
+        return Response(list(rows.values(*fields, about=F("deployment__package__version__number"))[:MOST]))

@@ -78,6 +78,14 @@ class Alert(models.Model):
     class Meta:
         permissions = [("answer_alert", "Answer alerts")]
 
+    @property
+    def deployment(self) -> Deployment:
+        """What it is about: the deployment that a monitor looked at, or that a server refused to load."""
+        cause = self.run or self.refused
+        if cause is None:
+            raise ValueError(f"Alert {self.pk} has no cause.")
+        return cause.deployment
+
 
 class Disposition(models.Model):
     """How a person answered an alert."""

@@ -25,6 +25,7 @@ from governance import training
 from governance.demo.clients import Refused, ask, browser, environment, program, until
 from governance.demo.data import Story, model_name, tell
 from governance.demo.narration import Narrator, verify_offline
+from governance.dossier import verify
 
 CLIENTS = 4
 
@@ -50,10 +51,18 @@ class Walk:
         found: dict[str, Any] = ask(self.ada, "GET", f"/api/v1/models/{model}/versions/{version}/stage")
         return found
 
+    def dossier(self, model: str) -> Path:
+        """Return where the last step leaves the dossier."""
+        return self.home / f"dossier-{model}.zip"
+
     def was_walked(self, model: str) -> bool:
-        """Say whether an earlier walk reached its end: a retraining case of the model has ended."""
-        answer = self.ada.get(f"/api/v1/models/{model}/cases")
-        return answer.status_code == 200 and any(case["ended"] for case in answer.json())
+        """Say whether an earlier walk reached its end, on this database too."""
+        return self.dossier(model).exists() and self.ada.get(f"/api/v1/models/{model}").status_code == 200
+
+    def about(self, story: Story, what: str, number: int) -> list[dict[str, Any]]:
+        """Return the monitor runs, alerts or cases about one version, newest first."""
+        found = ask(self.ada, "GET", f"/api/v1/models/{story.model}/{what}")
+        return [row for row in found if row["about"] == number]
 
     # The steps
 
@@ -232,57 +241,55 @@ class Walk:
         answer: dict[str, Any] = ask(self.engine, "POST", path, json=body)
         return time.perf_counter() - started, answer
 
-    def watch(self, story: Story) -> None:
+    def watch(self, story: Story, number: int) -> None:
         """The monitors look at the first window of decisions."""
-        path = f"/api/v1/models/{story.model}/monitor-runs"
         with self.narrator.step("The monitors look at the first windows of decisions") as n:
-            runs = until("both monitors ran", lambda: (r := ask(self.ada, "GET", path)) and len(r) > 1 and r)
-            for run in runs:
+            done = lambda: (r := self.about(story, "monitor-runs", number)) and len(r) > 1 and r  # noqa: E731
+            for run in until("both monitors ran", done):
                 values = ", ".join(
                     f"{m['name']} {m['value']:.3g}" for m in run["measurements"][:3] if m["value"] is not None
                 )
                 n.say(f"{run['verdict']:<5} {run['monitor']} over {run['decisions']} decisions: {values}")
 
-    def alert(self, story: Story) -> None:
+    def alert(self, story: Story, number: int) -> None:
         """The drift monitor raises an alert; it opens a case."""
         with self.narrator.step("The drift monitor raises an alert, which opens a retraining case") as n:
-            alerts = until("an alert", lambda: ask(self.ada, "GET", f"/api/v1/models/{story.model}/alerts"))
-            n.say(f"{alerts[0]['kind']}: {alerts[0]['detail']}")
-            cases = until("a case", lambda: ask(self.ada, "GET", f"/api/v1/models/{story.model}/cases"))
-            n.say(
-                f"case {cases[0]['case'][:8]} opened; it has {cases[0]['labels']} of {cases[0]['labels_needed']} labels"
-            )
+            for alert in until("an alert", lambda: self.about(story, "alerts", number)):
+                n.say(f"{alert['kind']}: {alert['detail']}")
+            case = until("a case", lambda: self.about(story, "cases", number))[0]
+            n.say(f"case {case['case']} opened; it has {case['labels']} of {case['labels_needed']} labels")
             n.link("/monitoring")
 
     def retrain(self, story: Story, number: int) -> None:
         """The case trains on labelled decisions and registers a new version."""
         with self.narrator.step("The case retrains on labelled decisions, in a process without credentials") as n:
-            path = f"/api/v1/models/{story.model}/cases"
-            case = until("the case ended", lambda: next((c for c in ask(self.ada, "GET", path) if c["ended"]), None))
+            case = until("the case ended", lambda: (c := self.about(story, "cases", number)[0])["ended"] and c)
             n.say(case["detail"])
-            if case["version"] is None or case["version"] <= number:
+            if case["version"] is None:
                 raise Refused(f"the case gave no new version: {case['detail']}")
             done = lambda: (s := self.stage(story.model, case["version"]))["stage"] != "registered" and s  # noqa: E731
             found = until("the new version's checks have verdicts", done)
             n.say(f"version {case['version']} is {found['stage']} ({found['verdict']}); nothing promotes it but people")
             n.link(f"/models/{story.model}/versions/{case['version']}")
 
-    def prove(self, decision: str) -> None:
+    def prove(self, story: Story, decision: str) -> None:
         """Compliance exports a dossier and verifies it offline."""
         with self.narrator.step("Clara exports the dossier of one decision and verifies it offline") as n:
             clara = self.person("clara")
             issued = ask(clara, "POST", "/api/v1/dossiers", json={"decision": decision})
             path = f"/api/v1/dossiers/{issued['dossier']}/archive"
             answer = until("the dossier is ready", lambda: (a := clara.get(path)).status_code == 200 and a, 60)
-            file = self.home / "dossier.zip"
-            file.write_bytes(answer.content)
-            n.say(f"{file} ({len(answer.content):,} bytes)")
             keys = [path.read_text().strip() for path in sorted((self.home / "keys").glob("*.vkey"))]
             verify_offline(n, answer.content, keys, verifier=answer.content, expect=0)
-            changed = bytearray(answer.content)
-            changed[len(changed) // 2] ^= 1
-            n.say("and with one bit changed:")
-            verify_offline(n, bytes(changed), keys, verifier=answer.content, expect=1)
+            files = verify.unpack(answer.content)
+            said = bytearray(files["decision/answer.json"])
+            said[len(said) // 2] ^= 1
+            n.say("and with one bit of the answer changed, packed again as if nothing had happened:")
+            forged = verify.pack({**files, "decision/answer.json": bytes(said)})
+            verify_offline(n, forged, keys, verifier=answer.content, expect=1)
+            file = self.dossier(story.model)
+            file.write_bytes(answer.content)
+            n.say(f"{file} ({len(answer.content):,} bytes)")
             n.link(f"/dossiers/{issued['dossier']}")
 
     def everything(self) -> None:
@@ -297,11 +304,11 @@ class Walk:
         self.approve(story, number)
         self.promote(story, number)
         first = self.score(story, story.before, "The decision engine asks, and outcomes arrive")
-        self.watch(story)
+        self.watch(story, number)
         self.score(story, story.after, "The population drifts; the engine goes on asking")
-        self.alert(story)
+        self.alert(story, number)
         self.retrain(story, number)
-        self.prove(first)
+        self.prove(story, first)
 
     def sign_ins(self) -> None:
         """Print where to go and as whom."""

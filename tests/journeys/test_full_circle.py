@@ -42,7 +42,7 @@ def test_the_alarm_came_from_the_drift_and_the_retrained_version_waits_for_peopl
 
 
 def test_the_dossier_verifies_here_too(walked, platform):
-    data = (platform.home / "dossier.zip").read_bytes()
+    data = (platform.home / f"dossier-{MODEL}.zip").read_bytes()
     summary = verify.verify(data)
     assert summary["deployments"] == 1
     assert zipfile.ZipFile(io.BytesIO(data)).testzip() is None
