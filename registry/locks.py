@@ -1,9 +1,30 @@
-"""Advisory locks of a transaction: they need no right to change any row, which the application does not have."""
+"""Advisory locks: they need no right to change any row, which the application does not have."""
 
-from django.db import connection
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from django.db import DatabaseError, connection
 
 
 def hold(name: str) -> None:
     """Wait for the lock of this name and hold it until the transaction ends."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+
+
+@contextmanager
+def alone(name: str) -> Iterator[bool]:
+    """Yield whether nobody else is at this, and keep others from it until the end: a lease that dies with its holder.
+
+    The lock belongs to the database session, not to a transaction: the work inside has its own, and when its process
+    is killed the work is free again at once. Within one session it does not exclude itself.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 1))", [name])
+        mine: bool = cursor.fetchone()[0]
+    try:
+        yield mine
+    finally:
+        if mine:
+            with suppress(DatabaseError), connection.cursor() as cursor:  # a lost session has lost its locks
+                cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 1))", [name])
