@@ -29,5 +29,5 @@ app.conf.beat_schedule = {
     "watch champions": _every(3, "monitoring.tasks.checks.watch_champions", "checks"),
     "open cases": _every(3, "governance.tasks.nudges.open_cases", "default"),
     "execute orders": _every(2, "governance.tasks.governor.execute_orders", "governor"),
-    "retrain": _every(5, "governance.tasks.train.retrain_waiting", "train"),
+    "retrain": _every(5, "governance.tasks.train.retrain_next", "train"),
 }

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from governance.events import Event
 from governance.models import Case, CaseResult
@@ -32,10 +32,16 @@ log = logging.getLogger(__name__)
 KINDS = ("drift", "performance")
 LABEL, TIME = "label", "decided_at"
 SECONDS = 900  # a training that takes longer has failed
+TRAINER = "trainer"  # the account in whose name versions are retrained
+MOST_ROWS = 500_000  # labelled decisions that one training learns from, the newest ones
+_ANSWER = "Answer the alert; if the monitor alarms again, another case is opened."
 
 
 def open_cases(now: datetime) -> int:
-    """Open a case for each unanswered alert about what serves, unless another case has its cure; return how many."""
+    """Open a case for each alert about what serves that nobody answered in time; return how many.
+
+    None is opened beside another case that has the cure already.
+    """
     waiting = alerts.open_alerts().filter(kind__in=KINDS, case=None).select_related("run__deployment")
     return sum(_open(alert, now) for alert in waiting.order_by("raised_at"))
 
@@ -44,16 +50,26 @@ def _open(alert: Alert, now: datetime) -> bool:
     cause = f"{alert.kind}: {alert.detail}"
     with transaction.atomic():
         locks.hold(f"model:{alert.model_id}")
-        if not _needs_a_cure(alert.deployment):
+        if alert.raised_at + _patience(alert.model) > now or not _needs_a_cure(alert.deployment):
             return False
         case, made = Case.objects.get_or_create(
             alert=alert, defaults={"model": alert.model, "cause": cause, "opened_at": now}
         )
         if made:
-            facts = {"case": str(case.id), "alert": str(alert.id), "cause": cause[:1000]}
+            facts = {"case": str(case.id), "alert": str(alert.id), "cause": sha256(cause.encode())}
             subject = f"model:{alert.model_id}"
             ledger.append(Event.CASE_OPENED, subject=subject, actor="service:retraining", at=now, facts=facts)
     return made
+
+
+def _rules(model: RegisteredModel) -> dict[str, Any]:
+    rules: dict[str, Any] = policies.in_force(model.tier).rules["retraining"]
+    return rules
+
+
+def _patience(model: RegisteredModel) -> timedelta:
+    """Return how long people have to answer an alert before a case is opened."""
+    return timedelta(minutes=_rules(model).get("answer_within_minutes", 0))
 
 
 def _needs_a_cure(deployment: Deployment) -> bool:
@@ -67,10 +83,14 @@ def _needs_a_cure(deployment: Deployment) -> bool:
 
 
 def labels(case: Case) -> tuple[int, int]:
-    """Return how many decisions of the population that alarmed are labelled, and how many a retraining needs."""
-    rows = Outcome.objects.filter(decision__model=case.model, decision__at__gte=_since(case))
-    needed: int = policies.in_force(case.model.tier).rules["retraining"]["minimum_labels"]
-    return rows.values("decision").distinct().count(), needed
+    """Return how many labelled decisions of the population that alarmed there are, and how many a retraining needs.
+
+    Nobody needs to know of more than are needed, so no more are counted.
+    """
+    needed: int = _rules(case.model)["minimum_labels"]
+    labelled = Outcome.objects.filter(decision=OuterRef("pk"))
+    rows = Decision.objects.filter(Exists(labelled), model=case.model, at__gte=_since(case))
+    return rows.order_by()[:needed].count(), needed
 
 
 def _since(case: Case) -> datetime:
@@ -78,20 +98,22 @@ def _since(case: Case) -> datetime:
     return case.alert.run.window_start if case.alert.run else case.opened_at
 
 
-def retrain_waiting(now: datetime) -> int:
-    """Retrain every open case that has enough labels; return how many ended."""
-    ended = 0
+def retrain_next(now: datetime) -> Case | None:
+    """Retrain the oldest open case that has enough labels and that nobody else is at; return it."""
     for case in Case.objects.filter(result=None).select_related("model", "alert__run").order_by("opened_at"):
         have, needed = labels(case)
-        if have >= needed:
-            _retrain(case, now)
-            ended += 1
-    return ended
+        if have < needed:
+            continue
+        with locks.alone(f"case:{case.pk}") as mine:
+            if mine and not CaseResult.objects.filter(case=case).exists():
+                _retrain(case, now)
+                return case
+    return None
 
 
 def _retrain(case: Case, now: datetime) -> None:
     """Train in a process without credentials, register what it made; a failure ends the case with its reason."""
-    trainer = User.objects.get(username="trainer")
+    trainer = User.objects.get(username=TRAINER)
     source = f"case:{case.id}"
     version = ModelVersion.objects.filter(model=case.model, lineage__source=source).first()
     detail = f"{version} was registered before the trainer was interrupted."
@@ -99,10 +121,10 @@ def _retrain(case: Case, now: datetime) -> None:
         if version is None:
             version, detail = _train(case, trainer, now)
     except (Refusal, subprocess.TimeoutExpired) as error:
-        detail = str(error)[-500:]
+        detail = f"{str(error)[-500:]} {_ANSWER}"
     except Exception as error:  # noqa: BLE001 - one case that cannot be trained must not stop all the others
         log.exception("case %s of %s broke", case.id, case.model)
-        detail = f"The retraining broke: {type(error).__name__}. See the log of the train worker."
+        detail = f"The retraining broke: {type(error).__name__}. See the log of the train worker. {_ANSWER}"
     with transaction.atomic():
         CaseResult.objects.create(case=case, version=version, detail=detail, ended_at=now)
         facts = {
@@ -150,20 +172,20 @@ def _specify(case: Case, parent: ModelVersion, folder: Path) -> dict[str, Any]:
 
 
 def _labelled(model: RegisteredModel, parent: ModelVersion, protected: list[str]) -> pa.Table:
-    """Return the labelled decisions of a model as rows: features, protected attributes, label, moment."""
-    newest = dict(
-        Outcome.objects.filter(decision__model=model).order_by("observed_at").values_list("decision", "label")
-    )
+    """Return the newest labelled decisions of a model as rows: features, protected attributes, label, moment."""
+    outcomes = Outcome.objects.filter(decision__model=model).select_related("decision")
+    # Identifiers sort by time. The last word about a decision is the outcome observed last.
+    newest = outcomes.order_by("-decision_id", "-observed_at").distinct("decision_id")[:MOST_ROWS]
     names = [column["name"] for column in parent.schema]
     rows: dict[str, list[Any]] = {name: [] for name in [*names, *protected, LABEL, TIME]}
-    for decision in Decision.objects.filter(pk__in=newest).order_by("at").iterator():
-        sent = orjson.loads(bytes(decision.inputs))
+    for outcome in newest.only("label", "decision__inputs", "decision__at").iterator():
+        sent = orjson.loads(bytes(outcome.decision.inputs))
         for name in names:
             rows[name].append(sent["features"].get(name))
         for name in protected:
             rows[name].append(sent["attributes"].get(name))
-        rows[LABEL].append(newest[decision.pk])
-        rows[TIME].append(decision.at)
+        rows[LABEL].append(outcome.label)
+        rows[TIME].append(outcome.decision.at)
     return pa.table(rows)
 
 

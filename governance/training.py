@@ -71,27 +71,31 @@ def train(
 ) -> Trained:
     """Train on the first part of a frame (in time, else in a seeded shuffle) and hold out the rest.
 
-    `before`: rows to train on as well, none of which is held out (what an earlier version was trained on); the new
-    rows weigh together as much as they do, up to MOST_WEIGHT each. `since`: only training rows from this moment on are
-    the reference that later traffic is compared with, because the population was another one before.
+    `since`: only rows from this moment on are held out, and their training part is the reference that later traffic
+    is compared with, because the population was another one before; needs `time`. `before`: more rows of the past to
+    train on (what an earlier version was trained on). The fresh rows weigh together as much as all of the past, up to
+    MOST_WEIGHT each.
 
     `keep`: columns that travel with the holdout without being features (protected attributes, identifiers).
     """
     ordered = frame.sort_values(time) if time else frame.sample(frac=1, random_state=7)
-    split = int(len(ordered) * (1 - HOLDOUT))
+    past = pd.to_datetime(ordered[time], utc=True) < since if time and since else np.zeros(len(ordered), bool)
+    fresh = ordered[~past]
+    split = int(len(fresh) * (1 - HOLDOUT))
     used_columns = list(dict.fromkeys([*schema.names, label, *([time] if time else []), *keep]))
-    parts = [_normal(part[used_columns], schema, keep) for part in (before, ordered[:split]) if part is not None]
-    training = pd.concat(parts, ignore_index=True)
-    fresh = len(parts[-1])
-    weight = min(MOST_WEIGHT, max(1.0, (len(training) - fresh) / max(1, fresh)))
-    reference = training[pd.to_datetime(training[time], utc=True) >= since] if time and since else training
-    holdout = _normal(ordered[split:][used_columns], schema, keep)
+    parts = [before, ordered[past], fresh[:split], fresh[split:]]
+    *older, taught, holdout = [
+        _normal(part[used_columns], schema, keep) for part in parts if part is not None and len(part)
+    ]
+    training = pd.concat([*older, taught], ignore_index=True)
+    reference = taught if since else training
+    weight = min(MOST_WEIGHT, max(1.0, (len(training) - len(taught)) / len(taught)))
     used = {**PARAMETERS, **(parameters or {})}
     categorical = [column.name for column in schema.columns if column.kind == "category"]
     data = lightgbm.Dataset(
         frames.encode(training, schema),
         training[label].to_numpy(),
-        weight=np.where(np.arange(len(training)) < len(training) - fresh, 1.0, weight),
+        weight=np.where(np.arange(len(training)) < len(training) - len(taught), 1.0, weight),
         feature_name=[f"f{i}" for i in range(len(schema.columns))],
         categorical_feature=[schema.names.index(name) for name in categorical],
         params={"verbosity": -1},

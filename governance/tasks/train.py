@@ -7,6 +7,6 @@ from governance import retraining
 
 
 @shared_task
-def retrain_waiting() -> None:
-    """Retrain the cases that have enough labels."""
-    retraining.retrain_waiting(timezone.now())
+def retrain_next() -> None:
+    """Retrain the oldest case that has enough labels."""
+    retraining.retrain_next(timezone.now())
