@@ -1,7 +1,7 @@
 """The workflow as one table: stages, actions, who may, and every reason against. Pure: facts in, sentences out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -54,7 +54,6 @@ class Facts:
     checks_done: bool = True
     serving: bool = False
     served_before: bool = False
-    extra: dict[str, str] = field(default_factory=dict)
 
     @property
     def outstanding(self) -> dict[str, int]:
@@ -193,8 +192,9 @@ def reasons_against(name: str, facts: Facts, person: Person) -> list[str]:
     if facts.stage not in action.stages:
         wanted = " or ".join(sorted(action.stages))
         reasons.append(f"This version is {facts.stage}; to {name} it must be {wanted}.")
-        return reasons
-    return reasons + [reason for rule in action.rules if (reason := rule(facts, person))]
+    # In another stage no rule matters any more, except the one that says how a request came to be void.
+    rules = action.rules if facts.stage in action.stages else {nothing_changed} & set(action.rules)
+    return reasons + [reason for rule in rules if (reason := rule(facts, person))]
 
 
 def diagram() -> str:

@@ -1,8 +1,9 @@
 """Which checks a version owes, which were done, and what they say together. Light: no check is performed here."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
@@ -47,6 +48,15 @@ def results(version: ModelVersion, policy: Policy) -> dict[str, CheckResult]:
     return {row.run.check_name: row for row in rows}
 
 
+def results_of(versions: Collection[ModelVersion]) -> dict[tuple[UUID, UUID], dict[str, CheckResult]]:
+    """Return the results of many versions under every policy, by (version, policy) and check; one query, light rows."""
+    found: dict[tuple[UUID, UUID], dict[str, CheckResult]] = {}
+    rows = CheckResult.objects.filter(run__version__in=versions).select_related("run")
+    for row in rows.defer("evidence", "measurements", "reasons"):
+        found.setdefault((row.run.version_id, row.run.policy_id), {})[row.run.check_name] = row
+    return found
+
+
 def verdict(version: ModelVersion, policy: Policy) -> str:
     """Return the worst verdict of all checks the policy requires; `insufficient` while one is missing."""
     return joined(results(version, policy), policy)
@@ -60,7 +70,12 @@ def joined(found: Mapping[str, CheckResult], policy: Policy) -> str:
 
 def evidence_digest(version: ModelVersion, policy: Policy) -> str:
     """Return the digest of all evidence on a version under a policy: what a signature binds."""
-    return canonical.digest({name: row.digest for name, row in results(version, policy).items()})
+    return digest_of(results(version, policy))
+
+
+def digest_of(found: Mapping[str, CheckResult]) -> str:
+    """Return the digest of these results as evidence."""
+    return canonical.digest({name: row.digest for name, row in found.items()})
 
 
 def record(result: CheckResult) -> dict[str, Any]:

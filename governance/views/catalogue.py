@@ -82,8 +82,9 @@ def _duties(user: User, undecided: list[ApprovalRequest]) -> list[Duty]:
     if not actions:
         return []
     person, found = lifecycle.person(user), []
+    known = lifecycle.facts_of_all([request.package.version for request in undecided])
     for request in undecided:
-        facts = lifecycle.facts_of(request.package.version)
+        facts = known[request.package.version_id]
         owed = ", ".join(f"{count} × {role}" for role, count in facts.outstanding.items())
         found += [Duty(action, request, owed) for action in actions if not reasons_against(action, facts, person)]
     return found
@@ -94,13 +95,14 @@ def _listed(models: list[RegisteredModel], undecided: list[ApprovalRequest]) -> 
     champions = {row.model_id: row for row in deployed.order_by("model_id", "-id").distinct("model_id")}
     registered = ModelVersion.objects.filter(model__in=models).select_related("model", "registered_by")
     newest = {row.model_id: row for row in registered.order_by("model_id", "-number").distinct("model_id")}
+    known = lifecycle.facts_of_all(newest.values())
     about = [request.package.version.model_id for request in undecided]
     return [
         Listed(
             model=model,
             champion=champions.get(model.pk),
             newest=newest.get(model.pk),
-            facts=lifecycle.facts_of(newest[model.pk]) if model.pk in newest else None,
+            facts=known[newest[model.pk].pk] if model.pk in newest else None,
             pending=about.count(model.pk),
         )
         for model in models
@@ -115,13 +117,13 @@ def model_page(request: HttpRequest, name: str) -> HttpResponse:
     before = whole_number(request.GET.get("before", ""))
     rows = model.versions.select_related("model", "registered_by").order_by("-number")
     found, more = screenful(rows.filter(number__lt=before) if before else rows, VERSIONS)
-    history = _history(model)
+    history, known = _history(model), lifecycle.facts_of_all(found)
     context = {
         "section": "models",
         "model": model,
         "champion": history[0] if history else None,
         "history": history,
-        "versions": [(version, lifecycle.facts_of(version)) for version in found],
+        "versions": [(version, known[version.pk]) for version in found],
         "next": found[-1].number if more else None,
         "before": before,
         "order_pending": lifecycle.pending_order(model),

@@ -323,6 +323,10 @@ def test_the_version_page_puts_the_candidate_beside_the_champion(world, browse):
     limit = world.request.package.policy.rules["checks"]["performance"]["roc_auc"]
     assert verdicts.describe(limit) in page
     assert world.request.digest in page
+    for reason in world.request.package.reasons.values():  # everything that a signature binds can be read
+        assert reason["code"] in page
+    assert "where no score can be given" in page
+    assert "champion for 100.0% of the traffic" in page
     assert world.version.holdout.digest in page
 
 
@@ -430,4 +434,10 @@ def test_lists_ask_the_database_no_more_often_as_they_grow(world, browse, django
         builders.a_decision(world, place)
     for path in ("/decisions", "/ledger", "/monitoring", "/dossiers"):
         with django_assert_max_num_queries(16):
+            grace.get(path)
+    for place in range(6):
+        version = builders.a_version(world.ada, f"model-{place}")
+        builders.a_version(world.ada, f"model-{place}")
+    for path in ("/", f"/models/{version.model.name}"):
+        with django_assert_max_num_queries(30):
             grace.get(path)

@@ -7,7 +7,9 @@ from django.db import IntegrityError, connection, transaction
 from django.db.utils import ProgrammingError
 
 from governance import lifecycle, promotion
-from governance.models import Signature
+from governance.models import Order, Signature
+from monitoring.models import CheckResult, CheckRun
+from registry import policies
 from registry.refusals import NotAllowed
 from scoring.models import Deployment
 from tests import builders
@@ -56,12 +58,39 @@ def test_nothing_is_promoted_before_everybody_signed(people):
         promotion.promote(version=request.package.version, reason="Go.", by=people.olivia, now=builders.now())
 
 
+def test_a_new_policy_voids_a_request(people):
+    version = builders.an_approved_version(people.ada, people.grace, people.alan)
+    rules = policies.in_force(1).rules
+    policies.adopt(tier=1, rules={**rules, "review_budget": 0.02}, by=people.alan, now=builders.now())
+    with pytest.raises(NotAllowed, match="A newer policy is in force than the one this package was judged by"):
+        promotion.promote(version=version, reason="Go.", by=people.olivia, now=builders.now())
+    assert not Order.objects.exists()
+
+
 def test_new_evidence_voids_a_request(people):
     version = builders.an_approved_version(people.ada, people.grace, people.alan)
-    rules = lifecycle.policies.in_force(1).rules
-    lifecycle.policies.adopt(tier=1, rules={**rules, "review_budget": 0.02}, by=people.alan, now=builders.now())
-    with pytest.raises(NotAllowed, match="must be approved"):
+    order = promotion.promote(version=version, reason="Go.", by=people.olivia, now=builders.now())
+    more = CheckRun.objects.create(
+        version=version, check_name="stress", policy=policies.in_force(1), opened_at=builders.now()
+    )
+    CheckResult.objects.create(
+        run=more,
+        verdict="fail",
+        reasons=["It does not survive a recession."],
+        measurements=[],
+        evidence={},
+        digest="0" * 64,
+        performed_at=builders.now(),
+        seconds=1,
+    )
+    promotion.execute_waiting(builders.now())
+    assert "needed it approved" in order.refusal.reason
+    assert not Deployment.objects.exists()
+    with pytest.raises(NotAllowed, match="The evidence changed after this request was made, which voids it"):
         promotion.promote(version=version, reason="Go.", by=people.olivia, now=builders.now())
+    request = lifecycle.newest_request(version)
+    with pytest.raises(NotAllowed, match="The evidence changed"):
+        builders.sign(request, people.gwen)
 
 
 def deployment_of(version, request, people):
