@@ -15,11 +15,11 @@ run: $(VENV)/.demo  ## the platform without the walk; Ctrl-C stops all of it
 	@$(PLATFORM) run
 
 test: $(VENV)/.dev  ## linters, types, import contract and the whole suite on real servers
-	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/lint-imports --no-cache && $(MYPY)
+	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/lint-imports --no-cache --no-logo && $(MYPY)
 	@$(PLATFORM) exec -- $(BIN)/pytest -n auto $(ARGS)
 
 lint: $(VENV)/.dev
-	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/lint-imports --no-cache && $(MYPY)
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/lint-imports --no-cache --no-logo && $(MYPY)
 
 clean:  ## forget the environment; the data folder (.countersign) stays
 	rm -rf $(VENV)

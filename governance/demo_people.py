@@ -11,6 +11,7 @@ from django.db import transaction
 
 from registry import people
 from registry.models import User
+from registry.refusals import Unavailable
 
 PEOPLE = {
     "ada": ("Ada (data scientist)", ["data-scientist"]),
@@ -19,12 +20,11 @@ PEOPLE = {
     "olivia": ("Olivia (operator)", ["operator"]),
     "clara": ("Clara (compliance)", ["compliance"]),
 }
-SERVICES = {"engine": "decision-engine", "trainer": "trainer"}
+ENGINE = "engine"
 TOKENS = {
     "ada": ["registry.read", "registry.register_version", "governance.request_approval"],
-    "engine": None,
+    ENGINE: ["scoring.score", "scoring.record_outcome", "registry.read"],
 }
-_SCORING = ["scoring.score", "scoring.record_outcome", "registry.read"]
 
 
 def credentials_file() -> Path:
@@ -33,31 +33,39 @@ def credentials_file() -> Path:
 
 
 @transaction.atomic
-def add(now: datetime) -> dict[str, dict[str, str]]:
-    """Add the people who are missing; return their passwords and tokens, kept in `credentials_file`."""
+def add(now: datetime) -> None:
+    """Add the people who are missing, renew the tokens that ended; keep their secrets in `credentials_file`."""
     path = credentials_file()
-    if path.exists() and User.objects.filter(username="ada").exists():
-        known: dict[str, dict[str, str]] = json.loads(path.read_text())
-        return known
-    result: dict[str, dict[str, str]] = {"passwords": {}, "tokens": {}}
+    known = json.loads(path.read_text()) if path.exists() else {"passwords": {}, "tokens": {}}
     for username, (name, roles) in PEOPLE.items():
-        result["passwords"][username] = secrets.token_urlsafe(12)
-        people.add(
-            username=username,
-            name=name,
-            password=result["passwords"][username],
-            roles=roles,
-            by="service:setup",
-            now=now,
-        )
-    for username, role in SERVICES.items():
-        people.add(username=username, name="", password=None, roles=[role], by="service:setup", now=now)
+        if not User.objects.filter(username=username).exists():
+            known["passwords"][username] = secrets.token_urlsafe(12)
+            _add(username, name, known["passwords"][username], roles, now)
+    if not User.objects.filter(username=ENGINE).exists():
+        _add(ENGINE, "", None, ["decision-engine"], now)
     for username, scopes in TOKENS.items():
-        owner = User.objects.get(username=username)
-        _, secret = people.issue_token(owner=owner, name="demo", scopes=scopes or _SCORING, days=90, by=owner, now=now)
-        result["tokens"][username] = secret
+        token = people.token_of(known["tokens"].get(username, ""))
+        if token is None or people.reason_against(token, now):
+            owner = User.objects.get(username=username)
+            issued = people.issue_token(owner=owner, name="demo", scopes=scopes, days=90, by=owner, now=now)
+            known["tokens"][username] = issued[1]
+    lost = set(PEOPLE) - set(known["passwords"])
+    if lost:
+        raise Unavailable(
+            f"The passwords of the demo's {', '.join(sorted(lost))} are not in {path.name}. Put the file back into "
+            "the data folder's secrets, or begin with a new data folder (COUNTERSIGN_HOME)."
+        )
+    _keep(path, known)
+
+
+def _add(username: str, name: str, password: str | None, roles: list[str], now: datetime) -> None:
+    people.add(username=username, name=name, password=password, roles=roles, by="service:setup", now=now)
+
+
+def _keep(path: Path, known: dict[str, dict[str, str]]) -> None:
+    """Write the file whole or not at all."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(result, file)
-    return result
+    draft = path.with_suffix(".draft")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(known, file)
+    draft.replace(path)

@@ -4,8 +4,9 @@ from enum import StrEnum
 
 
 class Event(StrEnum):
-    """Events of requests, signatures, orders, cases and dossiers."""
+    """Events of roles, requests, signatures, orders, cases and dossiers."""
 
+    ROLE_CHANGED = "role.changed"
     APPROVAL_REQUESTED = "approval.requested"
     APPROVAL_SIGNED = "approval.signed"
     APPROVAL_REFUSED = "approval.refused"

@@ -1,7 +1,12 @@
-"""The separation of duties on one screen: which role may do what, and the people of a demo."""
+"""The separation of duties on one screen: which role may do what."""
+
+from datetime import datetime
 
 from django.contrib.auth.models import Group, Permission
+from django.db import transaction
 
+from governance.events import Event
+from registry import ledger
 from registry.refusals import Unavailable
 
 READ = "registry.read"
@@ -16,12 +21,21 @@ ROLES: dict[str, list[str]] = {
 }
 
 
-def synchronise() -> None:
-    """Make the groups and their permissions what this table says."""
+def synchronise(now: datetime) -> None:
+    """Make the groups and their permissions what this table says; every role that changes is entered."""
     known = {f"{p.content_type.app_label}.{p.codename}": p for p in Permission.objects.select_related("content_type")}
     for role, names in ROLES.items():
         missing = [name for name in names if name not in known]
         if missing:
             raise Unavailable(f"Role {role} names unknown permissions: {', '.join(missing)}. Run `manage.py migrate`.")
-        group, _ = Group.objects.get_or_create(name=role)
-        group.permissions.set([known[name] for name in names])
+        _make(role, [known[name] for name in names], now)
+
+
+@transaction.atomic
+def _make(role: str, permissions: list[Permission], now: datetime) -> None:
+    group, _ = Group.objects.get_or_create(name=role)
+    if set(group.permissions.all()) == set(permissions):
+        return
+    group.permissions.set(permissions)
+    facts = {"permissions": sorted(ROLES[role])}
+    ledger.append(Event.ROLE_CHANGED, subject=f"role:{role}", actor="service:setup", at=now, facts=facts)

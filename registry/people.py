@@ -11,7 +11,7 @@ from django.db import transaction
 from registry import ledger
 from registry.ledger import Event
 from registry.models import ServiceToken, TokenRevocation, User
-from registry.refusals import Invalid, NotAllowed
+from registry.refusals import Conflict, Invalid, NotAllowed
 
 LONGEST = timedelta(days=90)
 _PREFIX = "csn_"  # lets secret scanners recognise one of ours
@@ -20,13 +20,20 @@ _PREFIX = "csn_"  # lets secret scanners recognise one of ours
 @transaction.atomic
 def add(*, username: str, name: str, password: str | None, roles: Sequence[str], by: str, now: datetime) -> User:
     """Add a person with their roles; without a password they cannot sign in (a service account)."""
+    groups = list(Group.objects.filter(name__in=roles))
+    unknown = set(roles) - {group.name for group in groups}
+    if unknown or not roles:
+        known = ", ".join(Group.objects.order_by("name").values_list("name", flat=True))
+        raise Invalid(f"There is no role {', '.join(sorted(unknown)) or 'named'}. Choose from: {known}.")
+    if User.objects.filter(username=username).exists():
+        raise Conflict(f"Somebody is known as {username} already. Choose another username.")
     user = User(username=username, first_name=name, date_joined=now)
     if password is None:
         user.set_unusable_password()
     else:
         user.set_password(password)
     user.save()
-    user.groups.set(Group.objects.filter(name__in=roles))
+    user.groups.set(groups)
     ledger.append(Event.PERSON_ADDED, subject=user.actor, actor=by, at=now, facts={"roles": sorted(roles)})
     return user
 

@@ -19,7 +19,7 @@ PARTS = ("checks", "signatures", "monitors", "review_budget", "retraining", "ret
 
 def adopt(*, tier: int, rules: dict[str, Any], by: User | None, now: datetime) -> Policy:
     """Put these rules in force for a tier from now on; the rules already in force change nothing."""
-    unknown = set(rules) - set(PARTS)
+    unknown = not isinstance(rules, dict) or set(rules) - set(PARTS)
     if unknown or not rules.get("signatures") or not rules.get("checks"):
         raise Invalid(f"A policy holds {', '.join(PARTS)}; at least checks and signatures, and nothing else.")
     for need in rules["signatures"]:

@@ -74,8 +74,8 @@ def people(db):
 
 
 def settle():
-    roles.synchronise()
     now = timezone.now()
+    roles.synchronise(now)
     for tier, rules in DEFAULTS.items():
         policies.adopt(tier=tier, rules=rules, by=None, now=now)
     everybody = {}

@@ -12,9 +12,10 @@ from django.utils import timezone
 
 from governance import demo_people, privileges, roles
 from governance.policy_defaults import DEFAULTS
-from registry import keys, policies, proofs
+from governance.retraining import TRAINER
+from registry import keys, people, policies, proofs
 from registry.ledger import LOGS
-from registry.models import Policy
+from registry.models import Policy, User
 
 
 class Command(BaseCommand):
@@ -27,16 +28,18 @@ class Command(BaseCommand):
         parser.add_argument("--people", action="store_true", help="add one demo person per role")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Migrate, grant, make keys, collect static files, adopt default policies where a tier has none."""
+        """Migrate, grant, make keys, collect static files; adopt default policies where a tier has none."""
         call_command("migrate", interactive=False, verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
         now = timezone.now()
         with transaction.atomic():
-            roles.synchronise()
+            roles.synchronise(now)
             privileges.grant()
             for tier, rules in DEFAULTS.items():
                 if not Policy.objects.filter(tier=tier).exists():
                     policies.adopt(tier=tier, rules=rules, by=None, now=now)
+            if not User.objects.filter(username=TRAINER).exists():
+                people.add(username=TRAINER, name="", password=None, roles=["trainer"], by="service:setup", now=now)
         make_keys()
         if options["people"]:
             demo_people.add(now)
