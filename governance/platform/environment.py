@@ -10,7 +10,7 @@ from governance.platform.probes import LOCAL
 
 # Secrets and everything unforeseen in the operator's own environment stay there.
 _INHERITED = (
-    *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ"),
+    *("PATH", "LD_LIBRARY_PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ"),
     *("DEBUG", "ALLOWED_HOSTS", "LOG_LEVEL", "LOG_ORIGIN", "ARTIFACTS", "PUBLISHED_LOG"),
 )
 
@@ -27,7 +27,7 @@ def shared(home: Home) -> dict[str, str]:
         "SECRET_KEY_FILE": str(home.secret_file("secret_key")),
     }
     if path := libgomp.library_path(home):
-        told["LD_LIBRARY_PATH"] = path
+        told["LD_LIBRARY_PATH"] = ":".join(filter(None, (path, os.environ.get("LD_LIBRARY_PATH"))))
     return told
 
 

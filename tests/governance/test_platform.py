@@ -425,3 +425,12 @@ def test_libgomp_is_lent_where_the_system_has_none(home: Path, monkeypatch: pyte
     path = libgomp.library_path(Home.open(home))
     assert path is not None
     assert (Path(path) / "libgomp.so.999").resolve().name.startswith("libgomp-")
+
+
+def test_where_we_find_libraries_our_children_find_them(told: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/lent/by/another/supervisor")
+    for process in [setup(told, people=False), *servers(told), *helpers(told)]:
+        assert process.env["LD_LIBRARY_PATH"] == "/lent/by/another/supervisor", process.name
+    monkeypatch.setattr(libgomp, "_LIBRARY", "libgomp.so.999")
+    own = str(told.home.folder("lib"))
+    assert told.of("scoring", "scoring")["LD_LIBRARY_PATH"] == f"{own}:/lent/by/another/supervisor"

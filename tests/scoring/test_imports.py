@@ -1,6 +1,7 @@
 """Each process imports what it needs, and the lean ones nothing more."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -18,6 +19,7 @@ def modules(process: str, code: str) -> set[str]:
         "DATABASE_URL": "postgresql://u@/d",
         "DJANGO_SETTINGS_MODULE": "governance.settings",
         "PATH": "/usr/bin",
+        "LD_LIBRARY_PATH": os.environ.get("LD_LIBRARY_PATH", ""),
     }
     done = subprocess.run(
         [sys.executable, "-c", SETUP + code + REPORT], env=env, capture_output=True, text=True, check=False
