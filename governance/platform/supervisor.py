@@ -60,6 +60,7 @@ class Supervisor:
         self._groups: list[list[Watched]] = []  # in the order they were started
         self._asked: list[int] = []
         self._stopping = False
+        self._make = os.getppid() if "MAKELEVEL" in os.environ else None  # killed, it cannot tell us to stop
         self.interrupted = False  # the console's process was asked to end: being asked again ends all
         self._before = {number: signal.signal(number, self._ask) for number in _ASKS}
 
@@ -145,6 +146,9 @@ class Supervisor:
                 self._bury(watched)
             if not watched.child and self._again(watched):
                 self._spawn(watched)
+        if self._make and os.getppid() != self._make:
+            self._make = None
+            self._asked.append(signal.SIGHUP)
         if self._asked and not self._stopping:
             raise Asked(self._asked.pop())
 

@@ -235,6 +235,17 @@ def test_the_next_start_waits_for_a_killed_one_to_be_cleaned_up(home: Path) -> N
     supervisor.wait()
 
 
+def test_a_killed_make_leaves_no_process(home: Path, tmp_path: Path) -> None:
+    rules = tmp_path / "Makefile"
+    rules.write_text(f"all:\n\t@{' '.join(PLATFORM)} exec -- {sys.executable} -c '{SAY_URL_AND_WAIT}'\n")
+    make = background(home, "make", "--file", str(rules))
+    assert make.stdout
+    make.stdout.readline()
+    make.kill()
+    make.wait()
+    assert eventually(lambda: not mentioning(home))
+
+
 def test_even_a_killed_guardian_leaves_no_process(home: Path) -> None:
     supervisor, _ = waiting(home)
     children = Path(f"/proc/{supervisor.pid}/task/{supervisor.pid}/children").read_text().split()
