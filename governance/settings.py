@@ -90,7 +90,14 @@ STORAGES = {
             },
         }
         if _artifacts.startswith("s3://")
-        else {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": _artifacts}}
+        else {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {
+                "location": _artifacts,
+                "file_permissions_mode": 0o640,  # data sets name people: a group may share the folder, nobody else
+                "directory_permissions_mode": 0o750,
+            },
+        }
     ),
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"

@@ -56,6 +56,7 @@ class Child:
             user=user,
             group=group,
             extra_groups=None if group is None else [],
+            umask=0o077,
             preexec_fn=_bound_to_us(process.stop),  # the supervisor has one thread, so this is safe
         )
         self.pid = self._popen.pid

@@ -60,6 +60,13 @@ def test_ada_cannot_sign_her_own_version(walked, platform):
     assert case["ended"]
 
 
+def test_nobody_else_may_read_what_the_platform_keeps(walked, platform):
+    kept = [path for path in platform.home.rglob("*") if path.is_file() and "static" not in path.parts]
+    open_to_all = [str(path) for path in kept if path.stat().st_mode & 0o007]
+    assert len(kept) > 50
+    assert not open_to_all
+
+
 def test_each_process_connects_as_its_own_role(walked, platform):
     for path in (platform.home / "secrets").iterdir():
         assert path.stat().st_mode & 0o077 == 0, path.name
