@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -129,7 +130,8 @@ class Walk:
             found = mlflow.MlflowClient().search_model_versions(f"name = '{story.model}'")
             number = max(int(version.version) for version in found)
             n.say(f"log_model(…, registered_model_name={story.model!r}) → version {number}, run {run.info.run_id[:8]}")
-            loaded = mlflow.lightgbm.load_model(f"models:/{story.model}/{number}")
+            with tempfile.TemporaryDirectory() as folder:
+                loaded = mlflow.lightgbm.load_model(f"models:/{story.model}/{number}", dst_path=folder)
             same = loaded.model_to_string() == story.trained.booster.model_to_string()
             if not same:
                 raise Refused("what was loaded back is not what was registered")
