@@ -41,6 +41,6 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/bin/uv
 
 .PHONY: lock
 lock: $(VENV)/bin/uv  ## resolve again; one universal file for each environment, without addresses
-	@cd requirements && for set in "dev --all-extras --group dev" "demo --extra worker --extra embedded -c dev.txt" "web -c dev.txt"; do \
+	@set -e; for set in "dev --all-extras --group dev" "demo --extra worker --extra embedded -c requirements/dev.txt" "web -c requirements/dev.txt"; do \
 	  name=$${set%% *}; flags=$${set#$$name}; \
-	  ../$(BIN)/uv pip compile ../pyproject.toml $$flags --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-build --quiet -o $$name.txt; done
+	  $(BIN)/uv pip compile pyproject.toml $$flags --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-build --quiet -o requirements/$$name.txt; done
