@@ -13,6 +13,7 @@ _INHERITED = (
     *("PATH", "LD_LIBRARY_PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ"),
     *("DEBUG", "ALLOWED_HOSTS", "LOG_LEVEL", "LOG_ORIGIN", "ARTIFACTS", "PUBLISHED_LOG"),
 )
+_STORES = ("web", "scoring", "checks", "drift", "train")  # who reads or writes artifacts
 
 
 def inherited() -> dict[str, str]:
@@ -68,6 +69,8 @@ class Surroundings:
             "OMP_NUM_THREADS": "1",
         }
         told |= {f"{key.upper()}_KEY_FILE": str(folder / "keys" / f"{key}.key") for key in keys}
+        if told["ARTIFACTS"].startswith("s3://") and process in _STORES:
+            told |= {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
         if role:
             told["DATABASE_URL"] = self.databases[role]
         return told

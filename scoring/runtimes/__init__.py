@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from registry.refusals import Invalid, Mismatch
+from registry.refusals import Invalid, Mismatch, Unavailable
 
 FLAVOURS = ("lightgbm", "xgboost", "sklearn")
 TOLERANCE = {"lightgbm": 1e-9, "xgboost": 1e-4, "sklearn": 1e-6}
@@ -49,7 +49,13 @@ def load(flavour: str, files: Mapping[str, bytes], model_file: str, features: in
     """Load a model from verified bytes; Invalid says why these bytes cannot be served."""
     if flavour not in FLAVOURS:
         raise Invalid(f"There is no runtime for {flavour} models; register {', '.join(FLAVOURS)}.")
-    module = importlib.import_module(f"scoring.runtimes.{flavour}_runtime")
+    try:
+        module = importlib.import_module(f"scoring.runtimes.{flavour}_runtime")
+    except ModuleNotFoundError as error:
+        raise Unavailable(
+            f"{error.name} is not installed here, and {flavour} models need it: install what the extra "
+            "`worker` names beside this server, or serve a LightGBM or XGBoost model."
+        ) from error
     runtime: Runtime = module.load(files[model_file], features)
     return runtime
 

@@ -431,6 +431,14 @@ def test_each_process_gets_its_own_role_and_keys_and_nothing_of_the_operators(
     assert all(env["PROCESS"] == name for name, env in table.items() if name != "tracking")
 
 
+def test_only_who_opens_a_bucket_gets_its_credentials(told: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of the bucket")
+    monkeypatch.setenv("ARTIFACTS", "s3://bucket/prefix")
+    everybody = [setup(told, people=False), *servers(told), *helpers(told)]
+    given = {process.name for process in everybody if "AWS_SECRET_ACCESS_KEY" in process.env}
+    assert given == {"web", "scoring", "checks", "drift", "train"}
+
+
 def test_libgomp_is_lent_where_the_system_has_none(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(libgomp, "_LIBRARY", "libgomp.so.999")  # surely missing here
     path = libgomp.library_path(Home.open(home))

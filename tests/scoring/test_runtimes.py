@@ -1,5 +1,7 @@
 """Every runtime: bit-equal online and in batch, additive, and equal to shap's own explanation."""
 
+import sys
+
 import lightgbm
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from registry.refusals import Invalid, Mismatch
+from registry.refusals import Invalid, Mismatch, Unavailable
 from scoring import runtimes
 
 CHANCE = np.random.default_rng(3)
@@ -101,3 +103,10 @@ def test_a_model_of_other_features_or_without_exact_explanation_is_refused():
     flavour, data, _ = a_scikit(GaussianNB())
     with pytest.raises(Invalid, match="no exact explanation"):
         runtimes.load(flavour, {"model": data}, "model", 6)
+
+
+def test_a_server_without_the_libraries_of_a_flavour_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "shap", None)  # as in an environment of requirements/web.txt
+    monkeypatch.delitem(sys.modules, "scoring.runtimes.sklearn_runtime", raising=False)
+    with pytest.raises(Unavailable, match="shap is not installed here, and sklearn models need it"):
+        runtimes.load("sklearn", {"model.skops": b""}, "model.skops", 2)
