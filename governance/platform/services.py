@@ -30,7 +30,7 @@ def _external(everybody: str) -> Mapping[str, str]:
     urls = {role: os.environ.get(f"{role.upper()}_DATABASE_URL", "") for role in databases.SEPARATE}
     if missing := [f"{role.upper()}_DATABASE_URL" for role, url in urls.items() if not url]:
         say(
-            f"Warning: {', '.join(missing)} not set: these processes use DATABASE_URL, so separation by "
-            "database roles is not in force. See governance/deploy/roles.sql."
+            f"Warning: {', '.join(missing)} not set: these processes use DATABASE_URL, which must then belong to a "
+            "role that may change the schema, and separation by database roles is not in force. See .env.example."
         )
     return {"superuser": everybody} | {role: url or everybody for role, url in urls.items()}
