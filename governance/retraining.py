@@ -24,13 +24,14 @@ from registry import datasets, ledger, locks, policies, versions
 from registry.canonical import sha256
 from registry.models import Dataset, ModelVersion, RegisteredModel, User
 from registry.refusals import Refusal, Unavailable
+from registry.schema import SCORE
 from scoring import deployments
 from scoring.models import Decision, Deployment, Outcome
 
 log = logging.getLogger(__name__)
 
 KINDS = ("drift", "performance")
-LABEL, TIME = "label", "decided_at"
+LABEL, TIME = "case label", "case moment"  # beside features of any name
 SECONDS = 900  # a training that takes longer has failed
 TRAINER = "trainer"  # the account in whose name versions are retrained
 MOST_ROWS = 500_000  # labelled decisions that one training learns from, the newest ones
@@ -253,7 +254,7 @@ def _data(spec: dict[str, Any], folder: Path, name: str, by: User, now: datetime
         {"name": TIME, "role": "time"},
         *({"name": attribute, "role": "protected"} for attribute in spec["keep"]),
     ]
-    scored = [*features, {"name": "score", "role": "score"}]
+    scored = [*features, {"name": SCORE, "role": "score"}]
     found = {
         role: datasets.register(
             data=(folder / f"{role}.parquet").read_bytes(),

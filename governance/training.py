@@ -21,7 +21,7 @@ from mlflow.types import Schema as MlflowSchema
 from sklearn.metrics import roc_auc_score
 
 from monitoring import frames
-from registry.schema import Column, Schema
+from registry.schema import LARGEST_EXACT, SCORE, Column, Schema
 
 PARAMETERS: dict[str, Any] = {
     "objective": "binary",
@@ -103,7 +103,7 @@ def train(
     booster = lightgbm.train(used, data, num_boost_round=ROUNDS)
     scores = np.asarray(booster.predict(frames.encode(holdout, schema), num_threads=1))
     golden = holdout[schema.names].head(GOLDEN).copy()
-    golden["score"] = scores[:GOLDEN]
+    golden[SCORE] = scores[:GOLDEN]
     auc = float(roc_auc_score(holdout[label], scores)) if holdout[label].nunique() == 2 else float("nan")
     metrics = {"roc_auc": auc, "training_rows": len(training), "holdout_rows": len(holdout)}
     return Trained(
@@ -117,18 +117,18 @@ def _normal(frame: pd.DataFrame, schema: Schema, keep: Sequence[str]) -> pd.Data
     typed = {c.name: frame[c.name].astype(types[c.kind]) for c in schema.columns if c.kind != "date"}
     dates = {c.name: pd.to_datetime(frame[c.name]).astype("datetime64[us]") for c in schema.columns if c.kind == "date"}
     kept = {name: frame[name].astype("string") for name in keep}
-    return frame.assign(**typed, **dates, **kept).reset_index(drop=True)
+    return pd.DataFrame({**{name: frame[name] for name in frame}, **typed, **dates, **kept}).reset_index(drop=True)
 
 
-def guess_schema(frame: pd.DataFrame, leave_out: Sequence[str]) -> Schema:
-    """Return a schema of a frame's columns: kinds by their types, nullable where values are missing."""
+def guess_columns(frame: pd.DataFrame, leave_out: Sequence[str] = ()) -> list[Column]:
+    """Return what a frame's columns are: kinds by their types, nullable where values are missing."""
     found = []
     for name in (name for name in frame.columns if name not in leave_out):
         values = frame[name]
         missing = bool(values.isna().any())
         if pd.api.types.is_bool_dtype(values):
             found.append(Column(name, "boolean", missing))
-        elif pd.api.types.is_integer_dtype(values):
+        elif pd.api.types.is_integer_dtype(values) and values.abs().max() <= LARGEST_EXACT:
             found.append(Column(name, "integer", missing))
         elif pd.api.types.is_numeric_dtype(values):
             found.append(Column(name, "number", missing))
@@ -136,9 +136,9 @@ def guess_schema(frame: pd.DataFrame, leave_out: Sequence[str]) -> Schema:
             found.append(Column(name, "date", missing))
         else:
             words = tuple(sorted(values.dropna().astype(str).unique()))
-            if 1 < len(words) <= MOST_WORDS:
+            if 1 < len(words) <= min(MOST_WORDS, len(values) // 2):
                 found.append(Column(name, "category", missing, words))
-    return Schema(tuple(found))
+    return found
 
 
 def columns(

@@ -9,6 +9,7 @@ from typing import Any
 from monitoring import verdicts
 from monitoring.measurement import Measurement
 from monitoring.models import CheckResult, MonitorRun
+from registry.schema import SCORE
 from scoring import charts
 
 NAMES = {
@@ -190,6 +191,6 @@ def psi_over_time(runs: Sequence[MonitorRun], limit: float | None) -> charts.Cha
         "largest of any column": [
             max(column["psi"] for column in run.evidence["columns"].values()) for run in measured
         ],
-        "of the score": [run.evidence["columns"].get("score", {}).get("psi", 0.0) for run in measured],
+        "of the score": [run.evidence["columns"].get(SCORE, {}).get("psi", 0.0) for run in measured],
     }
     return charts.trend("Population stability index by window", moments, series, limit=limit)

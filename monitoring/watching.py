@@ -17,6 +17,7 @@ from monitoring.measurement import Measured
 from monitoring.models import MonitorRun
 from registry import ledger
 from registry.models import RegisteredModel
+from registry.schema import SCORE
 from scoring import deployments
 from scoring.models import Decision, Deployment, Outcome
 
@@ -61,7 +62,7 @@ def _drift(deployment: Deployment, rules: dict[str, Any]) -> Window | None:
         return None
     reference = frames.encode(candidate.reference, candidate.schema)
     current = np.array([decision.vector for decision in decisions])
-    names = [*candidate.schema.names, "score"]
+    names = [*candidate.schema.names, SCORE]
     before = np.column_stack([reference, candidate.runtime.score(reference)])
     after = np.column_stack([current, [decision.score for decision in decisions]])
     columns = (dict(zip(names, rows.T, strict=True)) for rows in (before, after))

@@ -17,7 +17,8 @@ from registry.refusals import Invalid
 
 KINDS = ("number", "integer", "boolean", "category", "date")
 _EPOCH = date(1970, 1, 1).toordinal()
-_LARGEST_EXACT = 2**53
+LARGEST_EXACT = 2**53
+SCORE = "model score"  # what a column of scores beside the features is called: a feature may be named score
 _MEANINGS = {
     "number": "a finite number",
     "integer": "a whole number",
@@ -64,7 +65,7 @@ def _number(column: Column, value: Any) -> float:
 
 def _integer(column: Column, value: Any) -> float:
     result = _number(column, value)
-    if not result.is_integer() or abs(result) > _LARGEST_EXACT:
+    if not result.is_integer() or abs(result) > LARGEST_EXACT:
         raise ValueError(f"must be {_MEANINGS['integer']} of at most 53 bits")
     return result
 

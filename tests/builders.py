@@ -21,7 +21,7 @@ from monitoring import frames, performing, runs
 from registry import datasets, sequencing, versions
 from registry.ledger import LOGS
 from registry.models import LedgerEntry, ModelVersion, RegisteredModel, User
-from registry.schema import Column, Schema
+from registry.schema import SCORE, Column, Schema
 from scoring import decisions, serving
 from scoring.models import Decision
 
@@ -47,9 +47,11 @@ def stream(payments_: int = 6000, seed: int = 11) -> pd.DataFrame:
 def trained() -> training.Trained:
     frame = stream()
     left_out = [name for name in frame.columns if name not in payments.FEATURES]
-    schema = training.guess_schema(frame, leave_out=left_out)
     # The stream knows of missing values that this sample may not hold.
-    columns = [Column(c.name, c.kind, c.nullable or c.kind == "number", c.categories) for c in schema.columns]
+    columns = [
+        Column(c.name, c.kind, c.nullable or c.kind == "number", c.categories)
+        for c in training.guess_columns(frame, left_out)
+    ]
     return training.train(
         frame, Schema(tuple(columns)), label=payments.LABEL, time=payments.TIME, keep=payments.PROTECTED
     )
@@ -84,12 +86,14 @@ def a_model(by: User, name: str = "fraud") -> RegisteredModel:
     return found or versions.register_model(name=name, by=by, now=now())
 
 
-def a_version(by: User, name: str = "fraud", *, data: bool = True, **changes) -> ModelVersion:
+def a_version(
+    by: User, name: str = "fraud", *, data: bool = True, protected=payments.PROTECTED, **changes
+) -> ModelVersion:
     made = trained()
     sets = {}
     if data:
-        labelled = training.columns(made.schema, label=payments.LABEL, time=payments.TIME, protected=payments.PROTECTED)
-        scored = training.columns(made.schema, score="score")
+        labelled = training.columns(made.schema, label=payments.LABEL, time=payments.TIME, protected=protected)
+        scored = training.columns(made.schema, score=SCORE)
         for role, columns in (("training", labelled), ("holdout", labelled), ("golden", scored)):
             sets[role] = datasets.register(
                 data=parquet(getattr(made, role)), name=role, columns=columns, by=by, now=now()

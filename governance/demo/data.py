@@ -1,6 +1,9 @@
 """What the walk runs on: the simulated payments, or the file named by DATA (with LABEL, PROTECTED, TIME, ID)."""
 
+import csv
+import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +14,7 @@ from governance import importing, training
 from governance.demo import payments
 from monitoring import frames
 from registry.refusals import Invalid
-from registry.schema import Column, Schema
+from registry.schema import LARGEST_EXACT, Column, Schema
 
 TRAFFIC, DRIFTED = 600, 2400  # decisions asked for before and after the drift
 
@@ -39,7 +42,8 @@ class Story:
 def model_name() -> str:
     """Return the name the story's model is registered under."""
     path = os.environ.get("DATA")
-    return Path(path).stem.lower().replace("_", "-") if path else "payment-fraud"
+    words = re.findall(r"[a-z0-9]+", Path(path).stem.lower()) if path else ["payment", "fraud"]
+    return "-".join(words)[:60] or "file"
 
 
 def tell() -> Story:
@@ -54,7 +58,7 @@ def _payments() -> Story:
     drifted = payments.simulate(7_500, seed=8, days=15, scenario=scenario).iloc[1_500:]
     columns = [
         Column(c.name, c.kind, c.nullable or bool(drifted[c.name].isna().any()), c.categories)
-        for c in training.guess_schema(frame[list(payments.FEATURES)], leave_out=()).columns
+        for c in training.guess_columns(frame[list(payments.FEATURES)])
     ]
     trained = training.train(
         frame, Schema(tuple(columns)), label=payments.LABEL, time=payments.TIME, keep=payments.PROTECTED
@@ -80,7 +84,7 @@ def _file(path: Path) -> Story:
         label=os.environ["LABEL"],
         time=os.environ.get("TIME"),
         identifier=os.environ.get("ID"),
-        protected=os.environ.get("PROTECTED", "").replace(",", " ").split(),
+        protected=_names(os.environ.get("PROTECTED", "")),
     )
     trained = training.train(found.frame, found.schema, label=found.label, time=found.time, keep=found.protected)
     rows = trained.holdout
@@ -97,17 +101,29 @@ def _file(path: Path) -> Story:
     )
 
 
+def _names(text: str) -> list[str]:
+    """Return names separated by commas; one that holds a comma stands in double quotes."""
+    return [name.strip() for name in next(csv.reader([text], skipinitialspace=True), []) if name.strip()]
+
+
 def _shift(rows: pd.DataFrame, trained: training.Trained) -> pd.DataFrame:
     """Move the population of a file we know nothing about: every other feature, visibly."""
     moved = rows.copy()
     for column in trained.schema.columns[::2]:
-        values = rows[column.name]
-        if column.kind == "category":
-            moved[column.name] = column.categories[-1]
-        elif column.kind == "boolean":
-            moved[column.name] = ~values.astype("boolean")
-        elif column.kind == "integer":
-            moved[column.name] = values.astype("Int64") + max(1, round(float(values.std())))
-        elif column.kind == "number":
-            moved[column.name] = values.astype("Float64") + (float(values.std()) or 1.0)
+        moved[column.name] = _moved(rows[column.name], column)
     return moved
+
+
+def _moved(values: pd.Series, column: Column) -> pd.Series:
+    if column.kind == "category":
+        rarest = min(column.categories, key=lambda word: int((values == word).sum()))
+        return pd.Series(rarest, index=values.index)
+    if column.kind == "boolean":
+        return ~values.astype("boolean")
+    if column.kind == "date":
+        return values + pd.Timedelta(days=365)
+    spread = float(values.astype("float64").std())
+    step = spread if 0 < spread < math.inf else 1.0
+    if column.kind == "number":
+        return values.astype("float64") + step
+    return (values.astype("Int64") + max(1, round(step))).clip(upper=LARGEST_EXACT)

@@ -46,7 +46,7 @@ class Command(BaseCommand):
             found.frame.to_parquet(sink, index=False)
             dataset = datasets.register(
                 data=sink.getvalue(),
-                name=options["name"] or options["file"].name,
+                name=(options["name"] or options["file"].name)[:120],
                 columns=training.columns(found.schema, label=found.label, time=found.time, protected=found.protected),
                 by=by,
                 now=timezone.now(),
