@@ -17,7 +17,7 @@ from monitoring.events import Event
 from monitoring.measurement import Measured
 from monitoring.models import CheckResult, CheckRun
 from registry import canonical, ledger
-from registry.refusals import Mismatch, Refusal
+from registry.refusals import Invalid, Mismatch, Refusal
 from scoring import runtimes
 
 ONLINE_ROWS = 300  # rows sent one by one as JSON to compare with the batch
@@ -34,6 +34,8 @@ def measure_performance(candidate: Candidate, rules: Mapping[str, Any]) -> Measu
 
 def measure_bias(candidate: Candidate, rules: Mapping[str, Any]) -> Measured:
     """Whether the review budget falls on groups unequally."""
+    if not candidate.groups:
+        raise Invalid("The holdout names no protected attribute. Register it with at least one column of that role.")
     budget = rules["review_budget"]
 
     def measure(scores: np.ndarray) -> Measured:

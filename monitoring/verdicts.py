@@ -35,8 +35,10 @@ def worst(verdicts: Sequence[str]) -> str:
 def _one(item: Measurement, limit: Mapping[str, float]) -> tuple[str, str]:
     label = f"{item.name} ({item.slice})" if item.slice else item.name
     minimum = int(limit.get("minimum_n", 1))
-    if item.value is None or item.n < minimum:
+    if item.n < minimum:
         return INSUFFICIENT, f"{label}: {item.n} rows, at least {minimum} are needed"
+    if item.value is None:
+        return INSUFFICIENT, f"{label} cannot be told from these {item.n} rows: too few of a kind"
     for bound in BOUNDS:
         outcome, _, side = bound.partition("_")
         edge = limit.get(bound)

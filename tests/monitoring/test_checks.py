@@ -115,6 +115,13 @@ def test_a_verdict_is_measurement_and_limit(value, n, limit, verdict):
     assert verdicts.judge([Measurement("m", value, n)], {"m": limit})[0] == verdict
 
 
+def test_what_many_rows_cannot_tell_is_not_put_down_to_few_rows():
+    measured = bias.measure(np.zeros(900, int), CHANCE.random(900) < 0.1, {"town": np.arange(900) % 45})
+    verdict, reasons = verdicts.judge(measured.measurements, {"flag_rate_ratio": {"minimum_n": 200}})
+    assert verdict == "insufficient"
+    assert reasons == ["flag_rate_ratio (town) cannot be told from these 900 rows: too few of a kind"]
+
+
 def test_what_was_not_measured_is_never_a_pass():
     assert verdicts.judge([], {"m": {"fail_below": 1}})[0] == "insufficient"
     assert verdicts.worst([]) == "insufficient"

@@ -62,6 +62,14 @@ def test_a_version_without_data_is_insufficient_and_says_what_is_missing(people)
     assert "without a holdout data set" in results["performance"].reasons[0]
 
 
+def test_a_holdout_without_protected_attributes_is_insufficient_for_bias_alone(people):
+    version = builders.a_version(people.ada, protected=())
+    builders.check(version)
+    results = runs.results(version, policies.in_force(1))
+    assert [name for name, result in results.items() if result.verdict == "insufficient"] == ["bias"]
+    assert "names no protected attribute. Register it with at least one" in results["bias"].reasons[0]
+
+
 def test_a_check_that_breaks_is_an_error_and_blocks(people):
     version = builders.a_version(people.ada)
     runs.open_missing(builders.now())
