@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from governance import importing, training
@@ -121,7 +122,7 @@ def _moved(values: pd.Series, column: Column) -> pd.Series:
     if column.kind == "boolean":
         return ~values.astype("boolean")
     if column.kind == "date":
-        return values + pd.Timedelta(days=365)
+        return values - np.timedelta64(365, "D")  # forwards, 9999-12-31 would leave the calendar
     spread = float(values.astype("float64").std())
     step = spread if 0 < spread < math.inf else 1.0
     if column.kind == "number":

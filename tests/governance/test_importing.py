@@ -281,14 +281,15 @@ def test_what_says_nothing_is_no_feature(tmp_path):
 
 
 def test_the_walk_can_ask_for_any_row_before_and_after_the_drift(tmp_path, monkeypatch):
-    path = tmp_path / "My File (2).csv"
+    path = tmp_path / "My File (2).parquet"
     odd = TABLE.assign(
         largest=2**53 - TABLE["acct"],
         endless=np.where(TABLE["acct"] % 2 == 0, 1e300, -1e300),
         seldom=pd.array([n if n < 2 else None for n in range(N)], dtype="Int64"),
+        until=[date(9999, 12, 31) if n % 2 else date(2020, 1, 1) for n in range(N)],
         day=pd.date_range("2023-03-01", periods=N),
     ).rename(columns={"sex": "the, sex"})
-    odd.to_csv(path, index=False)
+    odd.to_parquet(path)
     for name, value in {"DATA": path, "LABEL": "bad", "ID": "acct", "PROTECTED": 'city, "the, sex"'}.items():
         monkeypatch.setenv(name, str(value))
     story = data.tell()
