@@ -168,7 +168,9 @@ class Walk:
                     n.say(f"      {reason}")
             n.link(f"/models/{story.model}/versions/{number}")
             if found["stage"] != "checked":
-                raise Refused(f"the version is {found['stage']}: its data do not meet the policy in {_blockers(found)}")
+                raise Refused(
+                    f"the policy blocks this version, so nobody may sign it, by {_blockers(found)}; see its page"
+                )
 
     def approve(self, story: Story, number: int) -> None:
         """Its author asks; two other people sign."""
