@@ -37,14 +37,18 @@ def read(
     time: str | None = None,
     identifier: str | None = None,
     protected: Sequence[str] = (),
+    adverse: str | None = None,
 ) -> Imported:
-    """Read a file; Invalid names what is missing or cannot be used. Protected attributes do not become features."""
+    """Read a file; Invalid names what is missing or cannot be used. Protected attributes do not become features.
+
+    `adverse`: the label's value that is the adverse event, all others are not; by default found out of two values.
+    """
     notes: list[str] = []
     frame = tables.read(path, notes)
     roles = [name for name in (label, time, identifier, *protected) if name]
     _demand(roles, frame, path)
     frame = pd.DataFrame({name: kinds.typed(frame[name], notes) for name in frame})
-    frame = _labelled(frame, label, notes)
+    frame = _labelled(frame, label, adverse, notes)
     if time:
         frame = _timed(frame, time, notes)
     for name in protected:
@@ -63,33 +67,43 @@ def _demand(roles: list[str], frame: pd.DataFrame, path: Path) -> None:
         raise Invalid(f"{', '.join(twice)}: a column is label, time, identifier or protected, and only one of them.")
 
 
-def _labelled(frame: pd.DataFrame, label: str, notes: list[str]) -> pd.DataFrame:
+def _labelled(frame: pd.DataFrame, label: str, adverse: str | None, notes: list[str]) -> pd.DataFrame:
     """Return the rows that have a label, as 0 or 1."""
     known = frame[frame[label].notna()].copy()
     if len(known) < len(frame):
         notes.append(f"{len(frame) - len(known)} rows without a label were left out")
-    words = known[label].map(lambda value: str(value).strip().lower().removesuffix(".0"))
+    words = known[label].map(_word)
     counts = words.value_counts()
-    _demand_two(counts, label)
-    adverse = _adverse(list(counts.index))
-    if set(counts.index) != {"0", "1"}:
-        notes.append(f"label {label}: {adverse!r} counts as the adverse event ({counts[adverse]} of {len(known)})")
-    known[label] = (words == adverse).astype("int64")
+    chosen = _chosen(counts, label, adverse)
+    if adverse is None and set(counts.index) != {"0", "1"}:
+        notes.append(f"label {label}: {chosen!r} counts as the adverse event ({counts[chosen]} of {len(known)})")
+    known[label] = (words == chosen).astype("int64")
+    fewer = min(counts[chosen], len(known) - counts[chosen])
+    if fewer < FEWEST:
+        raise Invalid(
+            f"Only {fewer} rows of {label} have one of the two outcomes. To learn an event and to measure how well, at "
+            f"least {FEWEST} rows of each are needed."
+        )
     return known
 
 
-def _demand_two(counts: pd.Series, label: str) -> None:
+def _word(value: object) -> str:
+    return str(value).strip().lower().removesuffix(".0")
+
+
+def _chosen(counts: pd.Series, label: str, adverse: str | None) -> str:
+    """Return which of a label's values is the adverse event."""
+    shown = ", ".join(counts.index[:5]) + (", …" if len(counts) > 5 else "")
+    if adverse is not None and _word(adverse) not in counts.index:
+        raise Invalid(f"The label {label} never says {adverse!r}; it says {shown or 'nothing'}.")
+    if adverse is not None:
+        return _word(adverse)
     if len(counts) != 2:
-        shown = ", ".join(counts.index[:5]) + (", …" if len(counts) > 5 else "")
         raise Invalid(
             f"The label {label} has {len(counts)} different values ({shown or 'none'}); it must have two (the adverse "
-            "event or not). Name another column, or make one that says 1 or 0."
+            "event or not). Name another column, or say which value is the adverse event."
         )
-    if counts.min() < FEWEST:
-        raise Invalid(
-            f"The label {label} says {counts.index[-1]!r} in {counts.min()} rows only. To learn an event and to "
-            f"measure how well, at least {FEWEST} rows of each are needed."
-        )
+    return _adverse(list(counts.index))
 
 
 def _adverse(words: list[str]) -> str:

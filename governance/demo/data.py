@@ -86,6 +86,7 @@ def _file(path: Path) -> Story:
         time=os.environ.get("TIME"),
         identifier=os.environ.get("ID"),
         protected=_names(os.environ.get("PROTECTED", "")),
+        adverse=os.environ.get("ADVERSE"),
     )
     trained = training.train(found.frame, found.schema, label=found.label, time=found.time, keep=found.protected)
     rows = trained.holdout

@@ -8,7 +8,14 @@ from governance.platform.environment import Surroundings, inherited
 from governance.platform.probes import LOCAL, healthy
 from governance.platform.process import Process
 
-STORY = ("DATA", "LABEL", "PROTECTED", "TIME", "ID")  # what file the walk runs on, if not on simulated payments
+STORY = (
+    "DATA",
+    "LABEL",
+    "PROTECTED",
+    "TIME",
+    "ID",
+    "ADVERSE",
+)  # what file the walk runs on, if not on simulated payments
 
 
 def setup(told: Surroundings, *, people: bool) -> Process:

@@ -213,7 +213,7 @@ def test_a_few_rows_without_a_moment_are_left_out(tmp_path):
 def test_an_event_that_nearly_never_happened_is_refused(tmp_path):
     path = tmp_path / "rare.csv"
     TABLE.assign(bad=np.where(TABLE["acct"] < 9, "yes", "no")).to_csv(path, index=False)
-    with pytest.raises(Invalid, match="says 'yes' in 9 rows only.*at least 10 rows of each"):
+    with pytest.raises(Invalid, match="Only 9 rows of .* have one of the two outcomes.*at least 10 rows of each"):
         importing.read(path, label="bad")
 
 
@@ -300,6 +300,13 @@ def test_the_walk_can_ask_for_any_row_before_and_after_the_drift(tmp_path, monke
         assert len(story.trained.schema.matrix([json.loads(body)["features"] for body in bodies])) == 300
 
 
+def test_whoever_knows_better_says_which_value_is_adverse(messy):
+    found = read(messy, label="visits", adverse="3")
+    assert 0 < found.frame["visits"].mean() < 0.5
+    usual, other = (read(messy, adverse=value).frame["outcome"] for value in (None, "good"))
+    assert (usual + other == 1).all()
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -307,6 +314,7 @@ def test_the_walk_can_ask_for_any_row_before_and_after_the_drift(tmp_path, monke
         ({"label": "country", "protected": ["sex"]}, "has no column sex"),
         ({"label": "visits"}, r"9 different values \(.*…\); it must have two"),
         ({"label": "constant", "protected": []}, r"1 different values \(x\); it must have two"),
+        ({"adverse": "perhaps"}, "never says 'perhaps'; it says"),
         ({"protected": ["age", "outcome"]}, "outcome: a column is label, time, identifier or protected"),
         ({"time": "country"}, "not moments. Name another, or none"),
         ({"time": "endless"}, "holds 799 values that are not moments"),

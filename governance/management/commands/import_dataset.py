@@ -23,9 +23,12 @@ class Command(BaseCommand):
         """Say which column is what."""
         parser.add_argument("file", type=Path)
         parser.add_argument("--label", required=True, help="the column that says whether the adverse event happened")
+        parser.add_argument("--adverse", help="the label's value that is the adverse event (default: found out of two)")
         parser.add_argument("--time", help="the column to split training and holdout by")
         parser.add_argument("--id", help="an identifier, never a feature")
-        parser.add_argument("--protected", nargs="+", default=[], help="attributes to check for bias, never features")
+        parser.add_argument(
+            "--protected", nargs="+", action="extend", default=[], help="checked for bias, never features"
+        )
         parser.add_argument("--by", default="ada", help="who registers it (a username)")
         parser.add_argument("--name", help="what to call it (default: the file's name)")
 
@@ -41,6 +44,7 @@ class Command(BaseCommand):
                 time=options["time"],
                 identifier=options["id"],
                 protected=options["protected"],
+                adverse=options["adverse"],
             )
             sink = io.BytesIO()
             found.frame.to_parquet(sink, index=False)
