@@ -1,7 +1,7 @@
 """Record the truth about decisions as it becomes known."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from scoring.events import Event
 from scoring.models import Decision, Outcome
 
 MOST = 1000
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # what is long before it, nobody can read back from the database
 
 
 def record(*, outcomes: Sequence[Mapping[str, Any]], by: User, now: datetime) -> int:
@@ -51,13 +52,18 @@ def _parse(item: Mapping[str, Any], place: int, now: datetime) -> Outcome:
     source = item.get("source")
     if not isinstance(source, str) or not 0 < len(source) <= 60 or not source.isprintable():
         raise wrong("source", "who says so, in 1 to 60 characters")
-    try:
-        observed = parse_datetime(str(item.get("observed_at")))
-    except ValueError:
-        observed = None
-    if observed is None or observed.tzinfo is None or observed > now:
-        raise wrong("observed_at", "a past moment in RFC 3339 with its offset, such as 2026-01-31T12:00:00Z")
+    observed = _moment(str(item.get("observed_at")))
+    if observed is None or not _EARLIEST <= observed <= now:
+        raise wrong("observed_at", "a moment from 1970 until now in RFC 3339, such as 2026-01-31T12:00:00Z")
     return Outcome(decision_id=decision, label=item["label"], source=source, observed_at=observed)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = parse_datetime(text)
+        return moment.astimezone(UTC) if moment and moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _add(row: Outcome, by: User, now: datetime) -> int:
