@@ -101,7 +101,10 @@ def _numbers(items: Any) -> dict[str, float]:
 
 
 def _root(source: str) -> str:
-    url = urlsplit(source)
+    try:
+        url = urlsplit(source)
+    except ValueError:  # brackets that are no IPv6 address
+        url = urlsplit("")
     path = url.path.strip("/")
     if url.scheme != "mlflow-artifacts" or any(part in ("..", ".", "") for part in path.split("/")):
         raise Invalid(

@@ -38,6 +38,8 @@ def describe(files: Mapping[str, bytes]) -> Description:
     """Describe a logged model from its files; Invalid when they are not an MLflow model."""
     try:
         return _describe(_document(files), files)
+    except RecursionError as error:
+        raise Invalid("The MLmodel file is nested too deeply to be read.") from error
     except (AttributeError, TypeError, ValueError, KeyError) as error:
         raise Invalid(f"The MLmodel file is not of MLflow's form ({type(error).__name__}: {error}).") from error
 
@@ -46,7 +48,7 @@ def _describe(document: dict[str, Any], files: Mapping[str, bytes]) -> Descripti
     flavours = document.get("flavors") or {}
     flavour = next((name for name in FLAVOURS if name in flavours), "pyfunc")
     details = flavours.get(flavour) or {}
-    file = str(details.get("data") or details.get("pickled_model") or "")
+    file = _text(details.get("data") or details.get("pickled_model"))
     schema, reason = _schema(document, files.get(file, b"") if flavour == "lightgbm" else b"")
     if flavour == "pyfunc":
         reason = f"its flavours ({', '.join(flavours)}) have no native runtime; log LightGBM, XGBoost or scikit-learn"
@@ -57,7 +59,12 @@ def _describe(document: dict[str, Any], files: Mapping[str, bytes]) -> Descripti
     elif flavour == "sklearn" and details.get("serialization_format") not in ("skops", None):
         reason = "it holds a pickle, which runs code when loaded; log it with serialization_format='skops'"
     environment = next((name for name in ("requirements.txt", "conda.yaml") if name in files), "")
-    return Description(flavour, file, schema, reason, str(document.get("run_id") or ""), environment)
+    return Description(flavour, file, schema, reason, _text(document.get("run_id")), environment)
+
+
+def _text(value: Any) -> str:
+    """Return a text; nothing for what is none, whose written form could be without end: YAML's aliases nest."""
+    return value if isinstance(value, str) else ""
 
 
 def _document(files: Mapping[str, bytes]) -> dict[str, Any]:

@@ -37,6 +37,9 @@ class Column:
     categories: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        texts = [self.name, self.kind, *self.categories]
+        if not self.name or not all(isinstance(text, str) for text in texts) or not isinstance(self.nullable, bool):
+            raise Invalid("A feature has a name, a kind, nullable (true or false), and categories, which are texts.")
         if self.kind not in KINDS:
             raise Invalid(f"Feature {self.name!r} has kind {self.kind!r}; choose one of {', '.join(KINDS)}.")
         if (self.kind == "category") != bool(self.categories) or len(set(self.categories)) != len(self.categories):
