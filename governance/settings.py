@@ -22,6 +22,7 @@ PUBLIC_URL = env.text("PUBLIC_URL", "http://127.0.0.1:8000")
 SCORING_URL = env.text("SCORING_URL", "http://127.0.0.1:8001")
 ALLOWED_HOSTS = env.text("ALLOWED_HOSTS", "127.0.0.1,localhost").split(",")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+CSRF_FAILURE_VIEW = "governance.problems.forged"
 
 # What is installed
 INSTALLED_APPS = [

@@ -29,6 +29,7 @@ urlpatterns = [
     path("", include("registry.api.urls")),
     path("", include("governance.api")),
 ]
+handler400 = "governance.problems.bad_request"
 handler403 = "governance.problems.forbidden"
 handler404 = "governance.problems.not_found"
 handler500 = "governance.problems.broken"

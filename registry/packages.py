@@ -36,7 +36,7 @@ def assemble(
         version=version,
         policy=policy,
         bands=checked,
-        reasons=_reasons(reasons or {}, Schema.load(version.schema)),
+        reasons=_reasons({} if reasons is None else reasons, Schema.load(version.schema)),
         fallback={"band": _fallback(fallback, checked)},
         assembled_by=by,
         assembled_at=now,

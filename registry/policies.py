@@ -14,6 +14,7 @@ from registry.ledger import Event
 from registry.models import Policy, User
 from registry.refusals import Invalid, Unavailable
 
+TIERS = (1, 2, 3)  # 1 the most material
 PARTS = ("checks", "signatures", "monitors", "review_budget", "retraining", "retention_days")
 
 

@@ -39,6 +39,8 @@ def register_model(
     """Register a model under a new name. Without a purpose and exposure it counts as the most material."""
     if not name or len(name) > 120 or any(c in name for c in "/:\\") or not name.isprintable():
         raise Invalid("A model's name has 1 to 120 printable characters and no slash or colon.")
+    if name.strip() != name or name in (".", ".."):
+        raise Invalid("A model's name neither begins nor ends with a space, and is not '.' or '..': addresses hold it.")
     locks.hold(f"model named {name}")
     if RegisteredModel.objects.filter(name=name).exists():
         raise Conflict(f"A model named {name} is registered already. Register a version of it, or choose another name.")

@@ -71,7 +71,7 @@ def decide(
 
 
 def _attributes(given: Mapping[str, str] | None) -> dict[str, str]:
-    given = given or {}
+    given = {} if given is None else given
     flat = isinstance(given, Mapping) and all(isinstance(v, str) and len(v) <= 100 for v in given.values())
     if not flat or len(given) > 20:
         raise Invalid("attributes is an object of at most 20 names and short texts.")

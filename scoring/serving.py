@@ -51,8 +51,9 @@ def champion(name: str) -> Serving:
     if slot and slot.serving and time.monotonic() - slot.asked < FRESH:
         return slot.serving
     with _lock:
-        slot = _slots.setdefault(name, _Slot())
+        slot = _slots.get(name) or _Slot()
         _refresh(name, slot)
+        _slots[name] = slot  # not before: whatever name is asked for, only what exists is remembered
         if slot.serving is None:
             raise Unavailable(
                 f"No champion of {name} can be served: its deployment does not verify. The platform team was alerted."

@@ -5,7 +5,7 @@ import scoring.lean  # noqa: F401, I001 - must come before anything that imports
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 
-from registry.api.problems import broken, not_found
+from registry.api.problems import bad_request, broken, not_found
 from scoring import api
 
 
@@ -20,5 +20,6 @@ urlpatterns = [
     path("api/v1/decisions/<uuid:decision_id>", api.DecisionDetail.as_view()),
     path("api/v1/outcomes", api.Outcomes.as_view()),
 ]
+handler400 = bad_request
 handler404 = not_found
 handler500 = broken

@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 from registry import datasets, policies, versions
 from registry.api.access import actor_of
 from registry.models import Dataset, ModelVersion, RegisteredModel
-from registry.refusals import Invalid, TooLarge
+from registry.refusals import Invalid, TooLarge, Unknown
 
 _READ, _WRITE = "registry.read", "registry.register_version"
 _PAGE = 200
@@ -118,6 +118,8 @@ class PolicyInForce(APIView):
 
     def get(self, request: Request, tier: int) -> Response:
         """Answer the policy in force."""
+        if tier not in policies.TIERS:
+            raise Unknown(f"There is no tier {str(tier)[:20]}: tiers are {', '.join(map(str, policies.TIERS))}.")
         policy = policies.in_force(tier)
         return Response({**policies.record(policy), "digest": policy.digest, "adopted_at": policy.adopted_at})
 

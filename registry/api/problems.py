@@ -3,7 +3,8 @@
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -21,6 +22,7 @@ TABLE: dict[type[refusals.Refusal], tuple[int, str]] = {
 }
 TYPE = "https://countersign.example/problems/"
 MEDIA_TYPE = "application/problem+json"
+_MALFORMED = "The request is not of a form that is accepted here: its host, its number of fields or its encoding."
 
 
 def status_of(refusal: refusals.Refusal) -> tuple[int, str]:
@@ -48,7 +50,7 @@ def page(refusal: refusals.Refusal) -> JsonResponse:
 
 def not_found(request: Any, exception: Exception | None = None) -> JsonResponse:
     """Answer an address that is not there, where no page would be shown."""
-    detail = f"Nothing is served at {request.path}. See /api/v1/ for what is."
+    detail = f"Nothing is served at {request.path}. The README lists the addresses."
     return JsonResponse(problem(404, "Not found", detail, [], "unknown"), status=404, content_type=MEDIA_TYPE)
 
 
@@ -58,11 +60,34 @@ def broken(request: Any) -> JsonResponse:
     return JsonResponse(problem(500, "Server fault", detail, [], "fault"), status=500, content_type=MEDIA_TYPE)
 
 
+def bad_request(request: Any, exception: Exception) -> JsonResponse:
+    """Answer what no view was asked with, such as a Host that is not ours."""
+    refusal = refusal_in(exception)
+    return page(refusal if isinstance(refusal, refusals.Refusal) else refusals.Invalid(_MALFORMED))
+
+
+def refusal_in(error: Exception) -> Exception:
+    """Return the refusal that an error of a library means; any other error as it is."""
+    if isinstance(error, RequestDataTooBig):
+        return refusals.TooLarge("The body is larger than is accepted here. Send less, or upload it as a data set.")
+    if isinstance(error, SuspiciousOperation):
+        return refusals.Invalid(f"{_MALFORMED} ({type(error).__name__})")
+    if isinstance(error, DataError):
+        return refusals.Invalid(
+            "It holds a value that the database cannot keep, such as a NUL character or a number beyond all bounds. "
+            "Nothing was recorded; correct it and send it again."
+        )
+    if isinstance(error, OperationalError | InterfaceError):
+        return refusals.Unavailable(
+            "The database does not answer at the moment. Send the same again: what has a request_id is recorded once."
+        )
+    return error
+
+
 def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn an anticipated error into a problem; anything else is a bug and is left to the server."""
     headers = {}
-    if isinstance(error, RequestDataTooBig):
-        error = refusals.TooLarge("The body is larger than is accepted here. Send less, or upload it as a data set.")
+    error = refusal_in(error)
     if isinstance(error, refusals.Refusal):
         body = of_refusal(error)
         if body["status"] == 503:

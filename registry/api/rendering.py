@@ -1,5 +1,6 @@
 """JSON bodies in and out, by orjson."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,8 +57,21 @@ class JsonParser(BaseParser):
         if b"\\u0000" in body:
             raise Invalid("A text holds a NUL character, which nothing here can keep. Remove it.")
         try:
-            return orjson.loads(body)
+            value = orjson.loads(body)
+            json.loads(body, object_pairs_hook=_each_once, parse_int=str, parse_float=str)
         except orjson.JSONDecodeError as error:
             raise Invalid(
                 f"The body is not JSON: {error}. NaN and Infinity are not JSON; send null instead."
             ) from error
+        except RecursionError as error:
+            raise Invalid("The body is nested too deeply. Nothing here needs more than a few levels.") from error
+        return value
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> None:
+    """Refuse a name that comes twice: which of its values counts would be a guess, and would go on record."""
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise Invalid(f"The name {name[:100]!r} comes twice in one object. Send it once.")
+        seen.add(name)

@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from registry import intake
 from registry.api.mlflow import pinned
 from registry.api.mlflow.errors import READ, WRITE, Endpoint, NoEndpoint
-from registry.refusals import Invalid, NotAllowed, TooLarge, Unavailable
+from registry.refusals import Invalid, NotAllowed, Refusal, TooLarge, Unavailable
 
 _SERVED = {"experiments", "runs", "metrics", "logged-models", "traces", "datasets"}
 _READS = {"search", "search-datasets", "batchGetInfos", "calculate-filter-correlation"}
@@ -147,8 +147,19 @@ def _forward(request: Request, base: str, parts: list[str], query: dict[str, str
     except BaseException:
         tracking.close()
         raise
+    if found.status_code >= 400 and found.headers.get("Content-Type", "").startswith("text/html"):
+        found.close()
+        tracking.close()
+        raise _paged(request, found.status_code)
     passed = {name: found.headers[name] for name in _BACK if name in found.headers}
     return StreamingHttpResponse(_Answer(found, tracking), status=found.status_code, headers=passed)
+
+
+def _paged(request: Request, status: int) -> Refusal:
+    """Return the refusal that stands for a page which the tracking server made for people."""
+    if status >= 500:
+        return Unavailable(f"The tracking server answered {status}. Try again, or look at its log.")
+    return NoEndpoint(f"{request.method} {request.path[:200]} is not served by the tracking server ({status}).")
 
 
 def _sent(request: Request) -> Iterator[bytes] | None:

@@ -115,6 +115,10 @@ def test_a_wrong_feature_is_named(champion, engine_client, change, pointer):
     ("body", "status", "words"),
     [
         (b"{not json", 422, "not JSON"),
+        (b'{"features": {"amount": 1, "amount": 2}}', 422, "'amount' comes twice"),
+        (b'{"features": {}, "request_id": "a", "request_id": "b"}', 422, "'request_id' comes twice"),
+        (b"[" * 1000 + b"]" * 1000, 422, "nested too deeply"),
+        (b"[" * 30000 + b"]" * 30000, 422, "not JSON"),
         (b'{"features": {"amount": NaN}}', 422, "not JSON"),
         (b'{"features": {"amount": 1e999}}', 422, "not JSON"),
         (b"[]", 422, "Send an object"),
@@ -129,6 +133,35 @@ def test_a_wrong_body_says_what_would_be_right(champion, engine_client, body, st
     answer = post(engine_client, body)
     assert (answer.status_code, words in answer.json()["detail"]) == (status, True), answer.json()
     assert not Decision.objects.exists()
+
+
+@pytest.mark.parametrize("attributes", [[], "", 0, False])
+def test_attributes_of_another_form_are_refused_also_when_they_are_empty(champion, engine_client, attributes):
+    answer = post(engine_client, {"features": builders.features(), "attributes": attributes})
+    assert (answer.status_code, "attributes is an object" in answer.json()["detail"]) == (422, True)
+    assert not Decision.objects.exists()
+
+
+def test_a_database_that_went_away_is_said_so_and_the_same_request_is_answered_once_afterwards(committed, issue_token):
+    builders.a_champion(committed)
+    client = APIClient(HTTP_AUTHORIZATION=f"Bearer {issue_token(committed.engine, 'scoring.score')}")
+    body = {"features": builders.features(), "request_id": "r-1"}
+    other = connections["default"].copy()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", [connections["default"].connection.info.backend_pid])
+    other.close()
+    answer = post(client, body)
+    assert (answer.status_code, answer["Content-Type"]) == (503, "application/problem+json")
+    assert (answer["Retry-After"], "database does not answer" in answer.json()["detail"]) == ("1", True)
+    connections["default"].close()
+    assert not Decision.objects.exists()
+    assert [post(client, body).status_code for _ in range(2)] == [200, 200]
+    assert Decision.objects.count() == 1
+
+
+def test_names_that_are_no_model_are_not_remembered(champion, engine_client):
+    post(engine_client, {"features": {}}, "/api/v1/models/nothing/score")
+    assert "nothing" not in serving._slots
 
 
 def test_another_media_type_is_refused(champion, engine_client):
@@ -194,6 +227,30 @@ def test_outcomes_are_recorded_once_all_or_none(champion, people, engine_client)
     refused = post(engine_client, bad, "/api/v1/outcomes")
     assert refused.status_code == 422
     assert refused.json()["reasons"][0]["pointer"] == "#/outcomes/1/label"
+    assert Outcome.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59Z", "2026-01-01"],
+)
+def test_an_outcome_at_a_moment_that_cannot_be_is_refused_and_spoils_no_decision(
+    champion, people, engine_client, moment
+):
+    decision = builders.a_decision(people)
+    sent = {"outcomes": [{"decision": str(decision.id), "label": 1, "source": "chargeback", "observed_at": moment}]}
+    refused = post(engine_client, sent, "/api/v1/outcomes")
+    assert refused.status_code == 422
+    assert refused.json()["reasons"][0]["pointer"] == "#/outcomes/0/observed_at"
+    assert not Outcome.objects.exists()
+    assert engine_client.get(f"/api/v1/decisions/{decision.id}").json()["outcomes"] == []
+
+
+def test_a_moment_counts_whatever_offset_it_is_told_with(champion, people, engine_client):
+    decision = builders.a_decision(people)
+    for told in ("2026-01-01T12:00:00+23:59", "2025-12-31T12:01:00Z"):
+        sent = {"outcomes": [{"decision": str(decision.id), "label": 1, "source": "call", "observed_at": told}]}
+        assert post(engine_client, sent, "/api/v1/outcomes").status_code == 201
     assert Outcome.objects.count() == 1
 
 

@@ -6,7 +6,6 @@ The client repeats a request for minutes on 408, 429 and 5xx: only what may pass
 from collections.abc import Callable
 from typing import Any
 
-from django.core.exceptions import RequestDataTooBig
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.request import Request
@@ -15,6 +14,7 @@ from rest_framework.views import APIView
 
 from registry import refusals
 from registry.api.access import TokenAuthentication
+from registry.api.problems import refusal_in
 from registry.api.rendering import Json
 
 READ, WRITE = "registry.read", "registry.register_version"
@@ -46,8 +46,7 @@ _CODES = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "ENDPOINT_NOT_F
 def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn an anticipated error into MLflow's form; anything else is a bug and is left to the server."""
     headers = {}
-    if isinstance(error, RequestDataTooBig):
-        error = refusals.TooLarge("The body is larger than is accepted here.")
+    error = refusal_in(error)
     if isinstance(error, refusals.Refusal):
         status, code = next(_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE)
         message = " ".join([error.detail, *(reason["detail"] for reason in error.reasons)])
