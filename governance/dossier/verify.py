@@ -12,6 +12,7 @@ It does not prove that inputs were true, that a model is good, or that signers w
 
 import argparse
 import base64
+import contextlib
 import hashlib
 import io
 import json
@@ -29,12 +30,21 @@ class Bad(Exception):
     """The first record that is not as it should be."""
 
 
+@contextlib.contextmanager
+def about(what):
+    """Name the record that turns out not to be of its form."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise Bad("%s: malformed (%s)" % (what, type(error).__name__)) from error
+
+
 # ---- the archive: stored zip in one fixed form, so that no byte of the container is free --------------------------
 
 
 def pack(files):
     """Return the one zip archive (stored, sorted, dated 1980) that holds these files: path -> bytes."""
-    body, directory = b"", b""
+    body, directory = bytearray(), bytearray()
     for name in sorted(files):
         data, raw = files[name], name.encode()
         fixed = struct.pack("<HHHHHLLLHH", 20, 0x800, 0, 0, 0x21, zlib.crc32(data), len(data), len(data), len(raw), 0)
@@ -42,14 +52,18 @@ def pack(files):
         directory += struct.pack("<HHHLL", 0, 0, 0, 0, len(body)) + raw
         body += b"PK\x03\x04" + fixed + raw + data
     end = struct.pack("<HHHHLLH", 0, 0, len(files), len(files), len(directory), len(body), 0)
-    return body + directory + b"PK\x05\x06" + end
+    return bytes(body + directory + b"PK\x05\x06" + end)
 
 
 def unpack(data):
     """Return path -> bytes of an archive made by `pack`; Bad for anything else."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            files = {item.filename: archive.read(item) for item in archive.infolist()}
+            items = archive.infolist()
+            stored = all(item.compress_type == zipfile.ZIP_STORED for item in items)
+            if not stored or len(items) > 65535 or sum(item.file_size for item in items) > len(data):
+                raise ValueError("it would unpack to more than it holds")
+            files = {item.filename: archive.read(item) for item in items}
     except Exception as error:
         raise Bad("archive: cannot be read (%s)" % error) from error
     if pack(files) != data:
@@ -195,10 +209,8 @@ def included(entry, proof, checkpoint, what):
 
 def parse(data, what):
     """Return the JSON value of bytes."""
-    try:
+    with about(what):
         return json.loads(data)
-    except ValueError as error:
-        raise Bad("%s: not JSON" % what) from error
 
 
 def sha256(data):
@@ -233,11 +245,14 @@ def check_manifest(files):
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise Bad("manifest.json: not of the format %s" % FORMAT)
     outside = re.compile(r"manifest\.json|issued\.json|checkpoints/.*|proofs/.*")
-    for path in sorted(set(files) | set(manifest["files"])):
+    with about("manifest.json"):
+        digests = dict(manifest["files"])
+        paths = sorted(set(files) | set(digests))
+    for path in paths:
         if path not in files:
             raise Bad("%s: missing" % path)
-        if path in manifest["files"]:
-            if sha256(files[path]) != manifest["files"][path]:
+        if path in digests:
+            if sha256(files[path]) != digests[path]:
                 raise Bad("%s: its bytes differ from the manifest" % path)
         elif not outside.fullmatch(path):
             raise Bad("%s: not in the manifest" % path)
@@ -255,15 +270,16 @@ def check_entries(files, keys):
     entries, used = {}, set()
     paths = sorted(p for p in files if p.startswith("entries/")) + ["issued.json"]
     for path in paths:
-        if path not in files:
-            raise Bad("%s: missing" % path)
-        log, name = path.split("/")[1:] if path != "issued.json" else ("governance", "issued.json")
-        proof = "proofs/%s/%s" % (log, name.replace(".json", ".tlog-proof"))
-        if proof not in files or log not in heads:
-            raise Bad("%s: no proof" % path)
-        used.add(proof)
-        index = included(files[path], files[proof].decode("utf-8", "replace"), heads[log], proof)
-        entries[path] = dict(parse(files[path], path), index=index)
+        with about(path):
+            if path not in files:
+                raise Bad("%s: missing" % path)
+            log, name = path.split("/")[1:] if path != "issued.json" else ("governance", "issued.json")
+            proof = "proofs/%s/%s" % (log, name.replace(".json", ".tlog-proof"))
+            if proof not in files or log not in heads:
+                raise Bad("%s: no proof" % path)
+            used.add(proof)
+            index = included(files[path], files[proof].decode("utf-8", "replace"), heads[log], proof)
+            entries[path] = dict(parse(files[path], path), index=index)
     strays = sorted(p for p in files if p.startswith("proofs/") and p not in used)
     strays += sorted(p for p in files if p.startswith("checkpoints/") and p[12:] not in heads)
     if strays:
@@ -275,9 +291,10 @@ def named_digests(entries):
     """Return every digest that a proven entry names -> the entry's path."""
     found = {}
     for path, entry in entries.items():
-        for value in entry["facts"].values():
-            if isinstance(value, str):
-                found.setdefault(value, path)
+        with about(path):
+            for value in entry["facts"].values():
+                if isinstance(value, str):
+                    found.setdefault(value, path)
     return found
 
 
@@ -301,68 +318,71 @@ def record(objects, kind, digest, what):
 def check_requests(objects):
     """Check that approved requests bind what they should and carry the signatures their policy demands."""
     for _, (path, request) in sorted(objects.get("request", {}).items()):
-        package = record(objects, "package", request["package"], path)
-        policy = record(objects, "policy", request["policy"], path)
-        if package["policy"] != request["policy"]:
-            raise Bad("%s: the package was judged by another policy" % path)
-        author = record(objects, "version", package["version"], path)["author"]
-        owed = {need["role"]: need["count"] for need in policy["rules"]["signatures"]}
-        signers, digest = set(), [d for d, item in objects["request"].items() if item[0] == path][0]
-        for signature_path, signature in objects.get("signature", {}).values():
-            if signature["request"] != request["id"]:
-                continue
-            if signature["digest"] != digest:
-                raise Bad("%s: it is over another digest than the request's" % signature_path)
-            if signature["signer"] in signers | {author, request["requester"]}:
-                raise Bad("%s: its signer is author, requester or signed twice" % signature_path)
-            signers.add(signature["signer"])
-            if signature["outcome"] == "approve" and signature["role"] in owed:
-                owed[signature["role"]] -= 1
-            elif signature["outcome"] != "approve":
-                owed["refused by %s" % signature["signer"]] = 1
-        request["missing"] = {role: number for role, number in owed.items() if number > 0}
+        with about(path):
+            package = record(objects, "package", request["package"], path)
+            policy = record(objects, "policy", request["policy"], path)
+            if package["policy"] != request["policy"]:
+                raise Bad("%s: the package was judged by another policy" % path)
+            author = record(objects, "version", package["version"], path)["author"]
+            owed = {need["role"]: need["count"] for need in policy["rules"]["signatures"]}
+            signers, digest = set(), [d for d, item in objects["request"].items() if item[0] == path][0]
+            for signature_path, signature in objects.get("signature", {}).values():
+                if signature["request"] != request["id"]:
+                    continue
+                if signature["digest"] != digest:
+                    raise Bad("%s: it is over another digest than the request's" % signature_path)
+                if signature["signer"] in signers | {author, request["requester"]}:
+                    raise Bad("%s: its signer is author, requester or signed twice" % signature_path)
+                signers.add(signature["signer"])
+                if signature["outcome"] == "approve" and signature["role"] in owed:
+                    owed[signature["role"]] -= 1
+                elif signature["outcome"] != "approve":
+                    owed["refused by %s" % signature["signer"]] = 1
+            request["missing"] = {role: number for role, number in owed.items() if number > 0}
 
 
 def check_evidence(objects):
     """Check that each request's evidence digest is that of the results in the dossier."""
     results = objects.get("result", {})
     for path, request in objects.get("request", {}).values():
-        package = record(objects, "package", request["package"], path)
-        judged = (package["version"], request["policy"])
-        mine = {r["check"]: digest for digest, (_, r) in results.items() if (r["version"], r["policy"]) == judged}
-        compact = json.dumps(mine, sort_keys=True, separators=(",", ":"))  # of plain words this is RFC 8785
-        if sha256(compact.encode()) != request["evidence"]:
-            raise Bad("%s: its evidence is not the evidence in the dossier" % path)
+        with about(path):
+            package = record(objects, "package", request["package"], path)
+            judged = (package["version"], request["policy"])
+            mine = {r["check"]: digest for digest, (_, r) in results.items() if (r["version"], r["policy"]) == judged}
+            compact = json.dumps(mine, sort_keys=True, separators=(",", ":"))  # of plain words this is RFC 8785
+            if sha256(compact.encode()) != request["evidence"]:
+                raise Bad("%s: its evidence is not the evidence in the dossier" % path)
 
 
 def check_deployments(files, keys, objects, entries):
     """Check every warrant and that what it lets serve was signed for; return deployment number -> package digest."""
     served = {}
-    for entry in entries.values():
-        if entry["event"] != "deployment.made":
-            continue
-        facts = entry["facts"]
-        name = "warrants/%s.json" % facts["deployment"]
-        if name not in files or sha256(files[name]) != facts["warrant"]:
-            raise Bad("%s: missing, or not the warrant that was entered" % name)
-        envelope = parse(files[name], name)
-        body = unbase64(envelope["payload"], name)
-        kind = envelope["payloadType"].encode()
-        pae = b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(body), body)
-        if not ed25519(keys["warrants"][2], pae, unbase64(envelope["signatures"][0]["sig"], name)):
-            raise Bad("%s: the governor's signature is wrong" % name)
-        statement = parse(body, name)
-        said = statement["predicate"]
-        if statement["subject"][0]["digest"]["sha256"] != facts["package"] or said["request"] != facts["request"]:
-            raise Bad("%s: it warrants something else than was deployed" % name)
-        request = record(objects, "request", said["request_digest"], name)
-        if request["package"] != facts["package"]:
-            raise Bad("%s: the request was for another package" % name)
-        if request["missing"]:
-            raise Bad("%s: signatures are missing: %s" % (name, sorted(request["missing"])))
-        for digest in said["signatures"]:
-            record(objects, "signature", digest, name)
-        served[facts["deployment"]] = facts["package"]
+    for place, entry in entries.items():
+        with about(place):
+            if entry["event"] != "deployment.made":
+                continue
+            facts = entry["facts"]
+            name = "warrants/%s.json" % facts["deployment"]
+            if name not in files or sha256(files[name]) != facts["warrant"]:
+                raise Bad("%s: missing, or not the warrant that was entered" % name)
+            envelope = parse(files[name], name)
+            body = unbase64(envelope["payload"], name)
+            kind = envelope["payloadType"].encode()
+            pae = b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(body), body)
+            if not ed25519(keys["warrants"][2], pae, unbase64(envelope["signatures"][0]["sig"], name)):
+                raise Bad("%s: the governor's signature is wrong" % name)
+            statement = parse(body, name)
+            said = statement["predicate"]
+            if statement["subject"][0]["digest"]["sha256"] != facts["package"] or said["request"] != facts["request"]:
+                raise Bad("%s: it warrants something else than was deployed" % name)
+            request = record(objects, "request", said["request_digest"], name)
+            if request["package"] != facts["package"]:
+                raise Bad("%s: the request was for another package" % name)
+            if request["missing"]:
+                raise Bad("%s: signatures are missing: %s" % (name, sorted(request["missing"])))
+            for digest in said["signatures"]:
+                record(objects, "signature", digest, name)
+            served[facts["deployment"]] = facts["package"]
     return served
 
 
@@ -383,6 +403,7 @@ def check_decision(files, objects, entries, served):
     if served.get(facts["deployment"]) != facts["package"]:
         raise Bad("decision: it was answered by a package that was not deployed")
     package = record(objects, "package", facts["package"], "decision")
+    record(objects, "version", package["version"], "decision")
     check_answer(parse(files["decision/answer.json"], "decision/answer.json"), package)
 
 
@@ -407,20 +428,43 @@ def check_answer(answer, package):
         raise Bad("%s: the reasons do not follow from the attributions" % what)
 
 
+def check_title(manifest, files, objects, entries):
+    """Check that the title is what the records say: nothing is to be shown under the name of something else."""
+    if len(objects.get("version", {})) != 1:
+        raise Bad("records/version: not exactly one version")
+    version = list(objects["version"].values())[0][1]
+    title = "%s v%s" % (version["model"], version["number"])
+    if any(path.startswith("decision/") for path in files):
+        subject = [e["subject"] for e in entries.values() if e["event"] == "decision.answered"][0]
+        title = "decision %s by %s" % (subject.partition(":")[2], title)
+    if manifest["title"] != title:
+        raise Bad("manifest.json: its title is not what it holds, which is %s" % title)
+
+
 def verify(data, pinned=()):
     """Verify the bytes of a dossier; return a summary, or raise Bad naming the first bad record."""
-    files = unpack(data)
+    with about("archive"):
+        return check_all(unpack(data), pinned)
+
+
+def check_all(files, pinned):
+    """Check each part of an unpacked dossier; return the summary."""
     keys = read_keys(files, pinned)
     manifest = check_manifest(files)
     entries = check_entries(files, keys)
-    issued = entries["issued.json"]
-    if issued["event"] != "dossier.issued" or issued["facts"].get("dossier") != sha256(files["manifest.json"]):
+    with about("issued.json"):
+        issued, facts = entries["issued.json"], entries["issued.json"]["facts"]
+        digest = facts.get("dossier") if issued["event"] == "dossier.issued" else None
+    if digest != sha256(files["manifest.json"]):
         raise Bad("manifest.json: not the one that was entered when the dossier was issued")
     objects = check_objects(files, entries)
     check_evidence(objects)
     check_requests(objects)
     served = check_deployments(files, keys, objects, entries)
-    check_decision(files, objects, entries, served)
+    with about("decision"):
+        check_decision(files, objects, entries, served)
+    with about("manifest.json"):
+        check_title(manifest, files, objects, entries)
     return {
         "dossier": manifest["title"],
         "entries": len(entries),
@@ -432,12 +476,19 @@ def verify(data, pinned=()):
     }
 
 
+def plain(text):
+    """Return what a text says on one line: a name in an archive could else write lines of its own."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
+
+
 def main():
     """Run as a script."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dossier")
     parser.add_argument("--key", action="append", default=[], help="a public key you trust (once for each key)")
     given = parser.parse_args()
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with open(given.dossier, "rb") as file:
             data = file.read()
@@ -447,12 +498,9 @@ def main():
     try:
         summary = verify(data, given.key)
     except Bad as bad:
-        print("REFUSED  %s" % bad)
+        print("REFUSED  %s" % plain(bad))
         return 1
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
-        print("REFUSED  a record is malformed (%s: %s)" % (type(error).__name__, error))
-        return 1
-    print("VERIFIED  %s" % summary["dossier"])
+    print("VERIFIED  %s" % plain(summary["dossier"]))
     print(
         "  %(entries)d log entries proven, %(records)d records, %(deployments)d deployments, %(files)d files" % summary
     )

@@ -1,7 +1,11 @@
 """What somebody with power over the machine can do to the record, and what catches it."""
 
+import io
 import json
 import random
+import subprocess
+import sys
+import zipfile
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -9,7 +13,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.utils import ProgrammingError
 
 from governance import privileges
-from governance.dossier import issue, verify
+from governance.dossier import contents, issue, verify
 from registry.models import LedgerEntry
 from registry.refusals import Mismatch, Unavailable
 from scoring import serving
@@ -61,6 +65,68 @@ def test_every_file_of_a_dossier_is_accounted_for(dossier):
             verify.verify(verify.pack(without))
     with pytest.raises(verify.Bad, match="extra.txt"):
         verify.verify(verify.pack({**files, "extra.txt": b"x"}))
+
+
+def repacked(files, **changed):
+    """Pack a dossier whose manifest agrees with what was changed, as somebody would who has no key."""
+    files = {**files, **{path.replace("__", "/"): data for path, data in changed.items()}}
+    manifest = json.loads(files["manifest.json"])
+    inside = [path for path in files if path in manifest["files"] or path.startswith(("entries/", "keys/", "records/"))]
+    manifest["files"] = {path: verify.sha256(files[path]) for path in inside}
+    return verify.pack({**files, "manifest.json": json.dumps(manifest).encode()})
+
+
+def test_malformed_records_are_named_whatever_their_form(dossier):
+    files = verify.unpack(dossier)
+    entry = min(path for path in files if path.startswith("entries/"))
+    broken = {
+        "manifest.json": [b"[" * 100_000, b"[]", b"1" * 5000, b'{"format": "countersign-dossier/1", "files": [[1]]}'],
+        entry: [b"[" * 100_000, b"[]", b"5"],
+    }
+    for path, forms in broken.items():
+        for data in forms:
+            changed = {**files, path: data}
+            packed = verify.pack(changed) if path == "manifest.json" else repacked(changed)
+            with pytest.raises(verify.Bad, match=path.split("/")[-1].split(".")[0]):
+                verify.verify(packed)
+    for path in ("entries/x", "entries/a/b/c.json", "keys/x.vkey"):
+        with pytest.raises(verify.Bad, match=path):
+            verify.verify(repacked({**files, path: files[entry]}))
+
+
+def test_an_archive_that_would_unpack_to_more_than_it_holds_is_refused_unread(dossier, tmp_path):
+    bomb, crowd = tmp_path / "bomb.zip", io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("zeros", "w") as file:
+        for _ in range(300):
+            file.write(bytes(1_000_000))
+    with pytest.raises(verify.Bad, match="more than it holds"):
+        verify.verify(bomb.read_bytes())
+    with zipfile.ZipFile(crowd, "w") as archive:
+        for number in range(66_000):
+            archive.writestr(str(number), b"")
+    with pytest.raises(verify.Bad, match="more than it holds"):
+        verify.verify(crowd.getvalue())
+    said = subprocess.run([sys.executable, verify.__file__, str(bomb)], capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stdout.startswith("REFUSED  archive:"), said.stderr) == (1, True, "")
+
+
+def test_a_name_in_an_archive_writes_no_line_of_its_own(dossier, tmp_path):
+    path = tmp_path / "dossier.zip"
+    path.write_bytes(verify.pack({**verify.unpack(dossier), "a\nVERIFIED  all": b""}))
+    said = subprocess.run([sys.executable, verify.__file__, str(path)], capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr) == (1, "")
+    assert said.stdout == "REFUSED  a\\nVERIFIED  all: not in the manifest\n"
+
+
+def test_a_dossier_under_the_name_of_another_decision_is_refused(committed):
+    builders.a_champion(committed)
+    decision, other = builders.a_decision(committed), builders.a_decision(committed, 1)
+    found = contents.of_decision(decision)
+    found.title = found.title.replace(str(decision.id), str(other.id))
+    issued = issue._issue("decision", f"decision:{other.id}", found, committed.clara, builders.now())
+    builders.sequence()
+    with pytest.raises(verify.Bad, match=f"title is not what it holds, which is decision {decision.id}"):
+        verify.verify(issue.archive(issued))
 
 
 def test_other_keys_than_the_pinned_ones_are_refused(dossier):
