@@ -74,7 +74,10 @@ def tracking(told: Surroundings) -> Process:
 
 
 def _web(name: str, port: int, env: dict[str, str]) -> Process:
-    options = f"-k gthread --workers 2 --threads 8 --bind {LOCAL}:{port} --graceful-timeout 5 --no-control-socket"
+    options = (
+        f"-k governance.listening.Worker --workers 2 --threads 8 --bind {LOCAL}:{port} --graceful-timeout 5 "
+        "--no-control-socket --limit-request-line 8190"  # as long as other servers allow
+    )
     argv = _module("gunicorn", "governance.wsgi:application", *options.split())
     return Process(name, argv, env, ready=healthy(port))
 
