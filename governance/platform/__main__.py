@@ -42,6 +42,8 @@ def _run(*, walk: bool) -> int:
     home = Home.open()
     lock = home.lock()
     web_port, scoring_port = port("WEB_PORT", 8000), port("SCORING_PORT", 8001)
+    if web_port == scoring_port:
+        raise CannotStart(f"WEB_PORT and SCORING_PORT are both {web_port}. Choose another number for one of them.")
     home.folder("keys")
     with Supervisor(home, lock) as supervisor:
         databases, broker = services.database(supervisor, home), services.broker(supervisor, home)

@@ -31,10 +31,10 @@ class Home:
         try:
             home.folder()
             home._check_layout()
-        except PermissionError as error:
+        except OSError as error:
             raise CannotStart(
                 f"The data folder {home.path} cannot be used: {error.strerror} ({error.filename}). "
-                "It may belong to another user. Set COUNTERSIGN_HOME to a folder of your own."
+                "It may belong to another user, or be no folder. Set COUNTERSIGN_HOME to a folder of your own."
             ) from error
         return home
 

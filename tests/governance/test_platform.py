@@ -368,6 +368,22 @@ def test_a_port_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         port("SCORING_PORT", 8001)
 
 
+def test_one_port_for_both_servers_is_refused(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        free = str(listener.getsockname()[1])
+    supervisor = background(home, *PLATFORM, "run", WEB_PORT=free, SCORING_PORT=free)
+    _, said = supervisor.communicate(timeout=60)
+    assert (supervisor.returncode, f"WEB_PORT and SCORING_PORT are both {free}." in said) == (1, True)
+    assert not (home / "postgres").exists()
+
+
+def test_a_data_folder_that_is_none_is_refused_in_words(home: Path) -> None:
+    home.write_text("a file")
+    for place in (home, home / "below"):
+        with pytest.raises(CannotStart, match="cannot be used: .* Set COUNTERSIGN_HOME"):
+            Home.open(place)
+
+
 def test_a_folder_of_another_layout_is_refused_untouched(home: Path) -> None:
     home.mkdir()
     (home / "version").write_text("99")
