@@ -96,8 +96,11 @@ def _reasons(given: Mapping[str, Mapping[str, str]], schema: Schema) -> dict[str
         raise Invalid("The reason map is an object of feature name to {code, text}.")
     if any(set(reason) - {"code", "text"} for reason in given.values()):
         raise Invalid("A reason holds `code` and `text`, nothing else.")
+    said = [text for reason in given.values() for text in reason.values()]
+    if not all(isinstance(text, str) and 0 < len(text) <= 200 and text.isprintable() for text in said):
+        raise Invalid("The code and the text of a reason have 1 to 200 printable characters.")
     strange = set(given) - set(schema.names)
     if strange:
         raise Invalid(f"The reason map speaks of {', '.join(sorted(strange))}, which are not features of this version.")
     plain = {name: {"code": name.upper(), "text": name.replace("_", " ")} for name in schema.names}
-    return {name: {**plain[name], **{k: str(v) for k, v in given.get(name, {}).items()}} for name in schema.names}
+    return {name: {**plain[name], **given.get(name, {})} for name in schema.names}

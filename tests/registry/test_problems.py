@@ -75,12 +75,15 @@ def test_a_model_gets_no_name_that_an_address_cannot_hold(ada_client, name):
     assert not RegisteredModel.objects.exists()
 
 
-def test_a_reason_map_of_another_form_is_refused_also_when_it_is_empty(people, issue_token):
+@pytest.mark.parametrize(
+    "reasons", [[], "", {"amount": {"code": {}}}, {"amount": {"text": 5}}, {"amount": {"text": ""}}, {"amount": []}]
+)
+def test_a_reason_map_of_another_form_is_refused_also_when_it_is_empty(people, issue_token, reasons):
     version = builders.a_checked_version(people.ada)
     client = APIClient(HTTP_AUTHORIZATION=f"Bearer {issue_token(people.ada, 'governance.request_approval')}")
-    body = {"bands": [{"name": "all", "from": 0}], "reason": "It is good.", "reasons": []}
+    body = {"bands": [{"name": "all", "from": 0}], "reason": "It is good.", "reasons": reasons}
     answer = client.post(f"/api/v1/models/fraud/versions/{version.number}/requests", body, format="json")
-    assert (answer.status_code, "reason map is an object" in answer.json()["detail"]) == (422, True)
+    assert (answer.status_code, "reason" in answer.json()["detail"]) == (422, True)
     assert not version.packages.exists()
 
 
