@@ -48,6 +48,7 @@ def _run(*, walk: bool) -> int:
     with Supervisor(home, lock) as supervisor:
         databases, broker = services.database(supervisor, home), services.broker(supervisor, home)
         told = Surroundings(home, databases, broker, web_port, scoring_port)
+        told.remember()
         # Demo people go only into our own database, or where the demo is asked for.
         _set_up(supervisor, processes.setup(told, people=walk or "DATABASE_URL" not in os.environ))
         supervisor.start(*processes.servers(told))

@@ -1,11 +1,12 @@
 """What a child is told: a short list of what the operator set, and what that process needs; no more."""
 
+import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from governance.platform import libgomp
-from governance.platform.home import Home
+from governance.platform.home import CannotStart, Home, write_whole
 from governance.platform.probes import LOCAL
 
 # Secrets and everything unforeseen in the operator's own environment stay there.
@@ -14,6 +15,8 @@ _INHERITED = (
     *("DEBUG", "ALLOWED_HOSTS", "LOG_LEVEL", "LOG_ORIGIN", "ARTIFACTS", "PUBLISHED_LOG"),
 )
 _STORES = ("web", "scoring", "checks", "drift", "train")  # who reads or writes artifacts
+_COMMANDS = "commands.json"
+_OWNERS = ("migrate", "setup_platform", "adopt_policy")  # commands that no server's role may do
 
 
 def inherited() -> dict[str, str]:
@@ -74,3 +77,21 @@ class Surroundings:
         if role:
             told["DATABASE_URL"] = self.databases[role]
         return told
+
+    def remember(self) -> None:
+        """Keep what `manage.py` needs to work on this platform while it runs."""
+        told = {"app": self.of("setup", "app"), "migrator": self.of("setup", "migrator", keys=("log", "warrant"))}
+        write_whole(self.home.folder("secrets") / _COMMANDS, json.dumps(told))
+
+
+def of_command(words: Sequence[str]) -> dict[str, str]:
+    """Return the environment of a management command on the platform that runs on our data folder."""
+    home = Home.named()
+    path = home.path / "secrets" / _COMMANDS
+    if not path.exists() or not home.in_use():
+        raise CannotStart(
+            f"DATABASE_URL is not set, and no platform runs on the data folder {home.path}. Start one with `make run`, "
+            "or set DATABASE_URL and what else .env.example names."
+        )
+    told: dict[str, dict[str, str]] = json.loads(path.read_text())
+    return told["migrator" if words[:1] and words[0] in _OWNERS else "app"]

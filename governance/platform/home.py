@@ -25,9 +25,14 @@ class Home:
     path: Path
 
     @classmethod
+    def named(cls, path: Path | None = None) -> "Home":
+        """Return the data folder of this path, of COUNTERSIGN_HOME, or of the project; nothing is made or looked at."""
+        return cls(path or Path(os.environ.get("COUNTERSIGN_HOME") or PROJECT / ".countersign").absolute())
+
+    @classmethod
     def open(cls, path: Path | None = None) -> "Home":
         """Return the data folder, made if missing; refuse one of another layout or owner."""
-        home = cls(path or Path(os.environ.get("COUNTERSIGN_HOME") or PROJECT / ".countersign").absolute())
+        home = cls.named(path)
         try:
             home.folder()
             home._check_layout()
@@ -90,6 +95,17 @@ class Home:
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         return lock
+
+    def in_use(self) -> bool:
+        """Say whether a supervisor works on this folder now."""
+        path = self.path / "lock"
+        if not path.exists():
+            return False
+        lock = os.open(path, os.O_RDWR)
+        try:
+            return not _locked(lock)
+        finally:
+            os.close(lock)
 
     def _check_layout(self) -> None:
         version = self.path / "version"

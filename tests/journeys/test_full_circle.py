@@ -6,6 +6,10 @@ itself and ends with 0 only if all of them held.
 """
 
 import io
+import json
+import os
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -16,6 +20,8 @@ import pytest
 from governance import approvals
 from governance.demo.clients import ask, browser, program
 from governance.dossier import verify
+from governance.policy_defaults import DEFAULTS
+from tests import running
 
 MODEL = "payment-fraud"
 
@@ -118,3 +124,40 @@ def test_bad_requests_answer_problems_and_leave_nothing(walked, platform, engine
         assert answer.headers["content-type"] == "application/problem+json"
     assert httpx.post(f"{platform.scoring_url}{score}", json={}).status_code == 401
     assert engine.post("/api/v1/models/none/score", json={"features": {}}).status_code == 404
+
+
+def command(home, *words):
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "manage.py", *words],
+        cwd=running.ROOT,
+        env={**kept, "COUNTERSIGN_HOME": str(home)},
+        input="a long enough phrase\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_an_operator_works_on_the_running_platform_with_plain_commands(walked, platform, tmp_path):
+    done = command(platform.home, "verify_ledger")
+    assert done.returncode == 0, done.stderr
+    assert "governance: " in done.stdout
+    assert "entries verified" in done.stdout
+    file = tmp_path / "accounts.csv"
+    file.write_text("age,sex,bad\n" + "".join(f"{20 + n % 50},{'fm'[n % 2]},{int(n % 7 == 0)}\n" for n in range(300)))
+    done = command(platform.home, "import_dataset", str(file), "--label", "bad", "--protected", "sex")
+    assert done.returncode == 0, done.stderr
+    assert "300 rows, 1 features" in done.stdout
+    assert command(platform.home, "add_person", "heidi", "--role", "risk-analyst").returncode == 0
+    browser(platform.url, "heidi", "a long enough phrase")
+    rules = tmp_path / "rules.json"
+    rules.write_text(json.dumps(DEFAULTS[3] | {"retention_days": 1}))
+    done = command(platform.home, "adopt_policy", "3", str(rules))  # as the migrator: no server's role may
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_command_without_a_platform_says_how_to_start_one(tmp_path):
+    done = command(tmp_path / "nobody", "verify_ledger")
+    assert done.returncode == 1
+    assert "Start one with `make run`" in done.stderr
