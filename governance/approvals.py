@@ -10,7 +10,7 @@ from governance import lifecycle
 from governance.events import Event
 from governance.models import ApprovalRequest, Signature
 from monitoring import runs
-from registry import canonical, ledger, locks, packages
+from registry import canonical, ledger, locks, packages, people
 from registry.models import ModelVersion, User
 from registry.refusals import Invalid, NotAllowed
 
@@ -82,13 +82,12 @@ def sign(
         meanings = "; ".join(f"{name}: {text!r}" for name, text in MEANINGS.items())
         raise Invalid(f"Choose an outcome and the meaning that belongs to it ({meanings}).")
     version = request.package.version
+    people.demand_password(user=by, password=password, source="signing", now=now)
     with transaction.atomic():
         locks.hold(f"model:{version.model_id}")
         if lifecycle.newest_request(version) != request:
             raise NotAllowed("A newer request about this version exists, which voids this one. Sign that one.")
         facts = lifecycle.demand("sign", version, by)
-        if not by.check_password(password):
-            raise NotAllowed("The password is not right. Nothing was signed; enter it again.")
         role = next(role for role in facts.outstanding if role in lifecycle.person(by).roles)
         made = Signature(
             request=request,

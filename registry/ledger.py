@@ -26,7 +26,8 @@ class Event(StrEnum):
     """What the registry enters."""
 
     PERSON_ADDED = "person.added"
-    TOKEN_ISSUED = "token.issued"  # noqa: S105 - the name of an event
+    PASSWORD_REFUSED = "password.refused"  # noqa: S105 - the name of an event
+    TOKEN_ISSUED = "token.issued"  # noqa: S105
     TOKEN_REVOKED = "token.revoked"  # noqa: S105
     MODEL_REGISTERED = "model.registered"
     MODEL_TAGGED = "model.tagged"

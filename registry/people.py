@@ -10,10 +10,11 @@ from django.db import transaction
 
 from registry import ledger
 from registry.ledger import Event
-from registry.models import ServiceToken, TokenRevocation, User
-from registry.refusals import Conflict, Invalid, NotAllowed
+from registry.models import ServiceToken, TokenRevocation, User, WrongPassword
+from registry.refusals import Conflict, Invalid, NotAllowed, TooMany
 
 LONGEST = timedelta(days=90)
+PAUSE, MOST_WRONG = timedelta(minutes=15), 5  # after so many wrong passwords in this time, a source has to wait
 _PREFIX = "csn_"  # lets secret scanners recognise one of ours
 
 
@@ -41,6 +42,26 @@ def add(*, username: str, name: str, password: str | None, roles: Sequence[str],
 def roles_of(user: User) -> list[str]:
     """Return the names of a person's roles."""
     return sorted(user.groups.values_list("name", flat=True))
+
+
+def demand_password(*, user: User, password: str, source: str, now: datetime) -> None:
+    """Raise NotAllowed for a wrong password, and TooMany without looking at it after several wrong ones.
+
+    `source`: from where it came (signing, or a keyed hash of an address): only that source has to wait, so that
+    nobody keeps somebody else from working by guessing at their password.
+    """
+    recent = WrongPassword.objects.filter(user=user, source=source, at__gt=now - PAUSE).count()
+    if recent >= MOST_WRONG:
+        raise TooMany(
+            f"{recent} wrong passwords were given within {PAUSE.seconds // 60} minutes. Nothing was done. Wait that "
+            "long, or ask who manages people here."
+        )
+    if user.check_password(password):
+        return
+    with transaction.atomic():
+        WrongPassword.objects.create(user=user, source=source, at=now)
+        ledger.append(Event.PASSWORD_REFUSED, subject=user.actor, actor="service:web", at=now, facts={"source": source})
+    raise NotAllowed("The password is not right. Nothing was done; enter it again.")
 
 
 @transaction.atomic

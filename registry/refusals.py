@@ -28,6 +28,10 @@ class NotAllowed(Refusal):
     """This person or service may not do this."""
 
 
+class TooMany(Refusal):
+    """Too many attempts in a short time; the next is looked at only after a while."""
+
+
 class Conflict(Refusal):
     """It contradicts what is already on record."""
 

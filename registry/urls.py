@@ -4,11 +4,12 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
 from registry import views
+from registry.forms import SignIn
 
 urlpatterns = [
     path(
         "sign-in",
-        LoginView.as_view(template_name="sign_in.html", redirect_authenticated_user=True),
+        LoginView.as_view(authentication_form=SignIn, template_name="sign_in.html", redirect_authenticated_user=True),
         name="sign-in",
     ),
     path("sign-out", LogoutView.as_view(), name="sign-out"),

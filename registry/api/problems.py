@@ -16,12 +16,14 @@ TABLE: dict[type[refusals.Refusal], tuple[int, str]] = {
     refusals.Unknown: (404, "Not found"),
     refusals.NotAllowed: (403, "Not allowed"),
     refusals.Conflict: (409, "It contradicts the record"),
+    refusals.TooMany: (429, "Too many attempts"),
     refusals.TooLarge: (413, "Too large"),
     refusals.Unavailable: (503, "Not available now"),
     refusals.Mismatch: (503, "Bytes do not match their record"),
 }
 TYPE = "https://countersign.example/problems/"
 MEDIA_TYPE = "application/problem+json"
+_WAIT = {429: "900", 503: "1"}  # seconds that a program should wait
 _MALFORMED = "The request is not of a form that is accepted here: its host, its number of fields or its encoding."
 
 
@@ -90,8 +92,8 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     error = refusal_in(error)
     if isinstance(error, refusals.Refusal):
         body = of_refusal(error)
-        if body["status"] == 503:
-            headers["Retry-After"] = "1"
+        if body["status"] in _WAIT:
+            headers["Retry-After"] = _WAIT[body["status"]]
     elif isinstance(error, Http404):
         body = problem(404, "Not found", str(error) or "There is nothing here.", [], "unknown")
     elif isinstance(error, exceptions.APIException):

@@ -2,7 +2,7 @@
 
 from registry.models.catalogue import Alias, Dataset, ModelVersion, Package, Policy, RegisteredModel, Tag
 from registry.models.ledger import Checkpoint, Leaf, LedgerEntry, Tile, Tree
-from registry.models.people import ServiceToken, TokenRevocation, User
+from registry.models.people import ServiceToken, TokenRevocation, User, WrongPassword
 
 __all__ = [
     "Alias",
@@ -20,4 +20,5 @@ __all__ = [
     "TokenRevocation",
     "Tree",
     "User",
+    "WrongPassword",
 ]

@@ -34,3 +34,18 @@ class TokenRevocation(models.Model):
     token = models.OneToOneField(ServiceToken, primary_key=True, on_delete=models.PROTECT, related_name="revocation")
     revoked_by = models.ForeignKey(User, on_delete=models.PROTECT)
     revoked_at = models.DateTimeField()
+
+
+class WrongPassword(models.Model):
+    """Somebody gave a wrong password for an account; too many from one source make that source wait.
+
+    `source`: "signing", or a keyed hash of the network address that tried to sign in.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="wrong_passwords")
+    source = models.CharField(max_length=64)
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["user", "source", "at"], name="wrong_password_source")]
