@@ -31,7 +31,7 @@ def _policy(signatures: list[dict[str, Any]]) -> dict[str, Any]:
         "monitors": _MONITORS,
         "review_budget": 0.05,
         "signatures": signatures,
-        "retraining": {"minimum_labels": 500, "answer_within_minutes": 0},
+        "retraining": {"minimum_labels": 2000, "answer_within_minutes": 0},
         "retention_days": 2555,
     }
 

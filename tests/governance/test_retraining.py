@@ -17,6 +17,13 @@ from scoring import decisions, outcomes
 from tests import builders
 
 
+def few_labels_suffice(**retraining):
+    """Put a policy in force under which a test need not wait for thousands of labels."""
+    rules = policies.in_force(1).rules
+    changed = {**rules["retraining"], "minimum_labels": 500, **retraining}
+    policies.adopt(tier=1, rules={**rules, "retraining": changed}, by=None, now=builders.now())
+
+
 def drifted_and_labelled(people, count=520, label=True):
     for place in range(count):
         sent = builders.features(place)
@@ -49,6 +56,7 @@ def quiet(people, count):
 
 
 def test_a_case_learns_from_the_labelled_decisions_and_registers_a_version(people):
+    few_labels_suffice()
     parent = builders.a_champion(people)
     drifted_and_labelled(people)
     watching.watch_all(builders.now())
@@ -72,6 +80,7 @@ def test_a_case_learns_from_the_labelled_decisions_and_registers_a_version(peopl
 
 
 def test_a_long_past_does_not_crowd_out_the_population_that_alarmed(people):
+    few_labels_suffice()
     builders.a_champion(people)
     quiet(people, 500)  # one whole window
     watching.watch_all(builders.now())
@@ -90,9 +99,7 @@ def test_a_long_past_does_not_crowd_out_the_population_that_alarmed(people):
 
 
 def test_people_have_the_time_to_answer_that_the_policy_gives_them(people):
-    rules = policies.in_force(1).rules
-    patient = {**rules, "retraining": {**rules["retraining"], "answer_within_minutes": 30}}
-    policies.adopt(tier=1, rules=patient, by=None, now=builders.now())
+    few_labels_suffice(answer_within_minutes=30)
     builders.a_champion(people)
     drifted_and_labelled(people, 500, label=False)
     watching.watch_all(builders.now())
@@ -102,6 +109,7 @@ def test_people_have_the_time_to_answer_that_the_policy_gives_them(people):
 
 def test_two_trainers_at_once_train_a_case_once(committed):
     people = committed
+    few_labels_suffice()
     builders.a_champion(people)
     drifted_and_labelled(people)
     watching.watch_all(builders.now())
@@ -121,6 +129,7 @@ def test_two_trainers_at_once_train_a_case_once(committed):
 
 
 def test_an_alert_about_what_no_longer_serves_silences_nothing_and_opens_nothing(people):
+    few_labels_suffice()
     builders.a_champion(people)
     drifted_and_labelled(people, 500, label=False)
     watching.watch_all(builders.now())
@@ -135,6 +144,7 @@ def test_an_alert_about_what_no_longer_serves_silences_nothing_and_opens_nothing
 
 
 def test_a_case_without_labels_waits_and_says_for_what(people):
+    few_labels_suffice()
     builders.a_champion(people)
     drifted_and_labelled(people, 20)
     drifted_and_labelled(people, 490, label=False)

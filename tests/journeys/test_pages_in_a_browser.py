@@ -39,7 +39,10 @@ def sign_in(chromium, platform):
 def retrained(walked, platform):
     """The version that the retraining case registered: checked, and asked for by nobody."""
     ada = program(platform.url, platform.tokens["ada"])
-    return ask(ada, "GET", f"/api/v1/models/{MODEL}/cases")[0]["version"]
+    number = ask(ada, "GET", f"/api/v1/models/{MODEL}/cases")[0]["version"]
+    stood = ask(ada, "GET", f"/api/v1/models/{MODEL}/versions/{number}/stage")
+    assert stood["stage"] == "checked", stood
+    return number
 
 
 def test_an_analyst_reads_the_evidence_and_approves(retrained, platform, sign_in):
