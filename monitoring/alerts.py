@@ -5,6 +5,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import QuerySet
 
+from monitoring import verdicts
 from monitoring.events import Event
 from monitoring.models import Alert, Disposition, MonitorRun
 from registry import ledger
@@ -13,6 +14,8 @@ from registry.models import User
 from registry.refusals import Conflict, Invalid
 from scoring.models import RefusedLoad
 
+BROKEN = "monitor broken"  # the kind of an alert that a monitor cannot judge
+
 
 def open_alerts() -> QuerySet[Alert]:
     """Return the alerts that nobody has answered."""
@@ -20,14 +23,21 @@ def open_alerts() -> QuerySet[Alert]:
 
 
 def raise_for_run(run: MonitorRun, now: datetime) -> None:
-    """Raise the alert of a failed monitor run, unless one of the same deployment and monitor is still open."""
-    model = run.deployment.model
-    if open_alerts().filter(run__deployment=run.deployment, kind=run.monitor).exists():
+    """Raise the alert that a monitor run calls for, unless one of the same deployment, monitor and kind is open.
+
+    A crossed limit is one kind; that a monitor cannot judge is another, for then nobody watches.
+    """
+    if run.verdict not in (verdicts.FAIL, verdicts.ERROR, verdicts.INSUFFICIENT):
         return
+    kind = run.monitor if run.verdict == verdicts.FAIL else BROKEN
+    if open_alerts().filter(run__deployment=run.deployment, run__monitor=run.monitor, kind=kind).exists():
+        return
+    detail = "; ".join(run.reasons)
+    if kind == BROKEN:
+        again = "" if run.decisions else " It looks again by itself once the cause is gone."
+        detail = f"The {run.monitor} monitor cannot judge: {detail}{again}"
     with transaction.atomic():
-        alert = Alert.objects.create(
-            model=model, kind=run.monitor, detail="; ".join(run.reasons), run=run, raised_at=now
-        )
+        alert = Alert.objects.create(model=run.deployment.model, kind=kind, detail=detail, run=run, raised_at=now)
         _enter(alert, now)
 
 

@@ -4,6 +4,7 @@ from django.db import models
 
 from registry.ids import uuid7
 from registry.models import ModelVersion, Policy, RegisteredModel, User
+from registry.models.transaction import TransactionId
 from scoring.models import Deployment, RefusedLoad
 
 
@@ -40,9 +41,11 @@ class CheckResult(models.Model):
 
 
 class MonitorRun(models.Model):
-    """What a monitor measured over a window of a deployment's decisions, and how its policy judges that.
+    """What a monitor measured over a window of a package's decisions, and how its policy judges that.
 
-    `cursor`: the last row the window took (a decision, or an outcome); the next window begins behind it.
+    `deployment`: what served when it looked. `cursor_xid`, `cursor`: the transaction and identifier of the last row
+    the window took (a decision, or an outcome); the next window begins behind it. A run over no decisions says why
+    the monitor cannot look at its next window; it took nothing.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7)
@@ -50,6 +53,7 @@ class MonitorRun(models.Model):
     monitor = models.CharField(max_length=40)
     window_start = models.DateTimeField()
     window_end = models.DateTimeField()
+    cursor_xid = TransactionId()
     cursor = models.UUIDField()
     decisions = models.PositiveIntegerField()
     verdict = models.CharField(max_length=12)
@@ -60,12 +64,16 @@ class MonitorRun(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["deployment", "monitor", "cursor"], name="one_run_per_monitor_and_window")
+            models.UniqueConstraint(
+                fields=["deployment", "monitor", "cursor"],
+                condition=models.Q(decisions__gt=0),
+                name="one_run_per_monitor_and_window",
+            )
         ]
 
 
 class Alert(models.Model):
-    """A limit was crossed, or a server refused to load what it was told to serve."""
+    """A limit was crossed, a monitor cannot judge, or a server refused to load what it was told to serve."""
 
     id = models.UUIDField(primary_key=True, default=uuid7)
     model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="alerts")

@@ -1,124 +1,206 @@
-"""Monitors on production: find the windows of decisions not yet looked at, measure, judge, raise alerts."""
+"""Monitors on production: find the windows not yet looked at, measure, judge, raise alerts.
+
+A window belongs to a package, whichever of its deployments answered: a rollback to it goes on where it stopped. Rows
+are taken in the order in which they were settled, so that none is missed, however late it was committed.
+"""
 
 import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import numpy as np
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 
-from monitoring import alerts, frames, verdicts
+from monitoring import alerts, faults, frames, verdicts
 from monitoring.candidates import Candidate
 from monitoring.checks import drift, performance
 from monitoring.events import Event
 from monitoring.measurement import Measured
 from monitoring.models import MonitorRun
-from registry import ledger
-from registry.models import RegisteredModel
+from registry import canonical, ledger, locks
+from registry.models.transaction import settled_behind
+from registry.refusals import Invalid, Mismatch
 from registry.schema import SCORE
 from scoring import deployments
 from scoring.models import Decision, Deployment, Outcome
 
+START = (0, UUID(int=0))  # before every row
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a monitor took and measured: how many decisions, made when, up to which row (transaction, id)."""
+
+    decisions: int
+    start: datetime
+    end: datetime
+    until: tuple[int, UUID]
+    measured: Measured
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """Where a monitor finds its rows, how many decisions they are about (at most `size`), how it measures them."""
+
+    rows: Callable[[Deployment], QuerySet[Any]]
+    count: Callable[[QuerySet[Any], int], int]
+    measure: Callable[[Deployment, QuerySet[Any], int], Window]
 
 
 def watch_all(now: datetime) -> list[MonitorRun]:
     """Measure every complete window of every champion; nothing happens for one already measured."""
-    found = (deployments.current(model) for model in RegisteredModel.objects.all())
-    return [run for deployment in found if deployment for run in _watched(deployment, now)]
-
-
-def _watched(deployment: Deployment, now: datetime) -> list[MonitorRun]:
-    try:
-        return _watch(deployment, now)
-    except Exception:  # noqa: BLE001 - one model that cannot be measured must not leave the others unwatched
-        log.exception("the monitors of %s broke", deployment.model)
-        return []
+    return [run for deployment in deployments.champions() for run in _watch(deployment, now)]
 
 
 def _watch(deployment: Deployment, now: datetime) -> list[MonitorRun]:
-    monitors: dict[str, Any] = deployment.package.policy.rules.get("monitors", {})
-    finders = {"drift": _drift, "performance": _performance}
-    done = [_run(deployment, name, finders[name](deployment, rules), rules, now) for name, rules in monitors.items()]
+    """Let each monitor look by itself: one that breaks leaves the others watching."""
+    monitors = deployment.package.policy.rules.get("monitors", {})
+    with locks.alone(f"monitors:{deployment.model_id}") as mine:
+        done = [_watched(deployment, name, now) for name in monitors] if mine else []
     return [run for run in done if run]
 
 
-Window = tuple[list[Decision], UUID, Measured]  # what was looked at, the last row taken, what was measured
-
-
-def _behind(deployment: Deployment, monitor: str, rows: QuerySet[Any]) -> QuerySet[Any]:
-    """Return the rows that no window of this monitor has taken, oldest first (identifiers sort by time)."""
-    last = MonitorRun.objects.filter(deployment=deployment, monitor=monitor).order_by("-cursor").first()
-    return (rows.filter(id__gt=last.cursor) if last else rows).order_by("id")
-
-
-def _drift(deployment: Deployment, rules: dict[str, Any]) -> Window | None:
-    """Inputs and scores of the next window of decisions against the version's reference."""
-    decisions = list(_behind(deployment, "drift", deployment.decisions.all())[: rules["window"]])
-    candidate = Candidate(deployment.package.version)
-    if len(decisions) < rules["window"] or candidate.version.reference is None:
+def _watched(deployment: Deployment, name: str, now: datetime) -> MonitorRun | None:
+    newest = _newest(deployment, name)
+    try:
+        return _look(deployment, name, newest, now)
+    except faults.INTERRUPTIONS:
+        log.exception("the %s monitor of %s was interrupted; it looks again", name, deployment.model)
         return None
+    except Exception as fault:  # noqa: BLE001 - a monitor that breaks is a run that says so, and an alert
+        return _cannot_judge(deployment, name, newest, fault, now)
+
+
+def _newest(deployment: Deployment, name: str) -> MonitorRun | None:
+    """Return the last run of a monitor on a package: of those at the furthest row, the last."""
+    rows = MonitorRun.objects.filter(deployment__package=deployment.package_id, monitor=name).defer("evidence")
+    return rows.order_by("-cursor_xid", "-cursor", "-id").first()
+
+
+def _look(deployment: Deployment, name: str, newest: MonitorRun | None, now: datetime) -> MonitorRun | None:
+    monitor = MONITORS.get(name)
+    if monitor is None:
+        raise Invalid(f"No monitor is named {name}. Adopt a policy that names only {', '.join(MONITORS)}.")
+    rules = deployment.package.policy.rules["monitors"][name]
+    place = (newest.cursor_xid, newest.cursor) if newest else START
+    rows, size = settled_behind(monitor.rows(deployment), *place), rules["window"]
+    if monitor.count(rows, size) < size:
+        return None
+    window = monitor.measure(deployment, rows, size)
+    verdict, reasons = verdicts.judge(window.measured.measurements, rules["limits"])
+    return _keep(_run(deployment, name, window, verdict, reasons, now), now)
+
+
+def _decisions(deployment: Deployment) -> QuerySet[Decision]:
+    version = deployment.package.version
+    if version.reference_id is None:
+        raise Invalid(
+            f"{version} was registered without a reference data set, so its traffic is compared with nothing. "
+            "Register a version that names one (tag countersign.reference)."
+        )
+    return Decision.objects.filter(deployment__package=deployment.package_id)
+
+
+def _outcomes(deployment: Deployment) -> QuerySet[Outcome]:
+    return Outcome.objects.filter(deployment__package=deployment.package_id)
+
+
+def _drift(deployment: Deployment, rows: QuerySet[Any], size: int) -> Window:
+    """Inputs and scores of the next window of decisions against the version's reference."""
+    taken = list(rows.only("xid", "at", "score", "vector")[:size])
+    candidate = Candidate(deployment.package.version)
     reference = frames.encode(candidate.reference, candidate.schema)
-    current = np.array([decision.vector for decision in decisions])
     names = [*candidate.schema.names, SCORE]
     before = np.column_stack([reference, candidate.runtime.score(reference)])
-    after = np.column_stack([current, [decision.score for decision in decisions]])
-    columns = (dict(zip(names, rows.T, strict=True)) for rows in (before, after))
-    return decisions, decisions[-1].id, drift.measure(*columns)
+    after = np.column_stack([np.array([row.vector for row in taken]), [row.score for row in taken]])
+    columns = (dict(zip(names, side.T, strict=True)) for side in (before, after))
+    return _window(taken, [row.at for row in taken], drift.measure(*columns))
 
 
-def _performance(deployment: Deployment, rules: dict[str, Any]) -> Window | None:
+def _performance(deployment: Deployment, rows: QuerySet[Any], size: int) -> Window:
     """Scores of the next window of decisions whose outcome was recorded since the last one, however old they are."""
-    outcomes = Outcome.objects.filter(decision__deployment=deployment).select_related("decision")
+    kept = ("xid", "label", "decision__at", "decision__score")
+    taken: list[Outcome] = []
     newest: dict[UUID, Outcome] = {}
-    for outcome in _behind(deployment, "performance", outcomes).iterator():
+    for outcome in rows.select_related("decision").only(*kept).iterator():
+        taken.append(outcome)
         newest[outcome.decision_id] = outcome
-        if len(newest) == rules["window"]:
+        if len(newest) == size:
             break
-    if len(newest) < rules["window"]:
-        return None
-    chosen = sorted(newest.values(), key=lambda row: row.decision.at)
-    scores = np.array([row.decision.score for row in chosen])
-    labels = np.array([row.label for row in chosen])
+    scores = np.array([row.decision.score for row in newest.values()])
+    labels = np.array([row.label for row in newest.values()])
     measured = performance.measure(labels, scores, budget=deployment.package.policy.rules["review_budget"])
-    return [row.decision for row in chosen], max(row.id for row in chosen), measured
+    return _window(taken, [row.decision.at for row in newest.values()], measured)
+
+
+def _window(taken: list[Any], moments: list[datetime], measured: Measured) -> Window:
+    return Window(len(moments), min(moments), max(moments), (taken[-1].xid, taken[-1].pk), measured)
+
+
+def _all(rows: QuerySet[Any], size: int) -> int:
+    return rows[:size].count()
+
+
+def _distinct(rows: QuerySet[Any], size: int) -> int:
+    return rows.order_by().values("decision").distinct()[:size].count()
+
+
+MONITORS: Mapping[str, Monitor] = {
+    "drift": Monitor(_decisions, _all, _drift),
+    "performance": Monitor(_outcomes, _distinct, _performance),
+}
 
 
 def _run(
-    deployment: Deployment, monitor: str, window: Window | None, rules: dict[str, Any], now: datetime
-) -> MonitorRun | None:
-    if window is None:
-        return None
-    decisions, cursor, measured = window
-    verdict, reasons = verdicts.judge(measured.measurements, rules["limits"])
-    run = MonitorRun(
+    deployment: Deployment, name: str, window: Window, verdict: str, reasons: list[str], now: datetime
+) -> MonitorRun:
+    canonical.dump(window.measured.evidence)  # an infinite edge is a fault of the monitor, not of the database
+    return MonitorRun(
         deployment=deployment,
-        monitor=monitor,
-        window_start=decisions[0].at,
-        window_end=decisions[-1].at,
-        cursor=cursor,
-        decisions=len(decisions),
+        monitor=name,
+        window_start=window.start,
+        window_end=window.end,
+        cursor_xid=window.until[0],
+        cursor=window.until[1],
+        decisions=window.decisions,
         verdict=verdict,
         reasons=reasons,
-        measurements=[item.dump() for item in measured.measurements],
-        evidence=measured.evidence,
+        measurements=[item.dump() for item in window.measured.measurements],
+        evidence=window.measured.evidence,
         performed_at=now,
     )
+
+
+def _cannot_judge(
+    deployment: Deployment, name: str, newest: MonitorRun | None, fault: Exception, now: datetime
+) -> MonitorRun | None:
+    """Keep why a monitor cannot look at its next window: once, and it stays where it was to look again."""
+    verdict, reason = faults.verdict_of(fault, f"{name} monitor")
+    if isinstance(fault, Mismatch):
+        verdict = verdicts.ERROR  # bytes that do not agree say nothing about the traffic
+    if newest and (newest.verdict, newest.reasons) == (verdict, [reason]):
+        return None
+    log.error("the %s monitor of %s cannot judge", name, deployment.model, exc_info=fault)
+    place = (newest.cursor_xid, newest.cursor) if newest else START
+    nothing = Window(0, now, now, place, Measured([]))
+    return _keep(_run(deployment, name, nothing, verdict, [reason], now), now)
+
+
+def _keep(run: MonitorRun, now: datetime) -> MonitorRun:
     facts = {
-        "monitor": monitor,
-        "verdict": verdict,
-        "decisions": len(decisions),
+        "monitor": run.monitor,
+        "verdict": run.verdict,
+        "decisions": run.decisions,
         "until": run.window_end.isoformat(),
     }
-    subject = f"model:{deployment.model_id}"
-    try:
-        with transaction.atomic():
-            run.save(force_insert=True)
-            ledger.append(Event.MONITOR_PERFORMED, subject=subject, actor="service:monitors", at=now, facts=facts)
-            if verdict == verdicts.FAIL:
-                alerts.raise_for_run(run, now)
-    except IntegrityError:
-        return None  # another worker measured this window at the same moment
+    subject = f"model:{run.deployment.model_id}"
+    with transaction.atomic():
+        run.save(force_insert=True)
+        ledger.append(Event.MONITOR_PERFORMED, subject=subject, actor="service:monitors", at=now, facts=facts)
+        alerts.raise_for_run(run, now)
     return run

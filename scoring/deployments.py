@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from registry import dsse, keys, ledger, notes, packages, policies, versions
 from registry.canonical import digest, sha256
@@ -44,6 +45,12 @@ def current(model: RegisteredModel) -> Deployment | None:
         "package__version__model", "package__policy", "package__version__registered_by"
     )
     return rows.filter(model=model).order_by("-id").first()
+
+
+def champions() -> QuerySet[Deployment]:
+    """Return what serves each model that has a champion: one query for all."""
+    rows = Deployment.objects.select_related("model", "package__version__model", "package__policy")
+    return rows.order_by("model_id", "-id").distinct("model_id")
 
 
 def statement(*, package: Package, predicate: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from django.db import models
 
 from registry.ids import uuid7
 from registry.models import Package, RegisteredModel, User
+from registry.models.transaction import CurrentTransaction, TransactionId
 
 
 class Deployment(models.Model):
@@ -27,12 +28,14 @@ class Deployment(models.Model):
 class Decision(models.Model):
     """One answer, with what it was made from. `inputs` and `answer` are the JSON bytes that the ledger commits to.
 
-    `vector` and `attributions` are float64 in the order of the version's schema.
+    `vector` and `attributions` are float64 in the order of the version's schema. `xid` puts rows in an order that
+    readers can follow without missing one.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7)
-    model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="+")
-    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="decisions")
+    xid = TransactionId(db_default=CurrentTransaction(), editable=False)
+    model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="+", db_index=False)
+    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="decisions", db_index=False)
     request_id = models.CharField(max_length=100, null=True)
     request_digest = models.CharField(max_length=64)
     entity = models.CharField(max_length=100, blank=True)
@@ -52,16 +55,21 @@ class Decision(models.Model):
             models.UniqueConstraint(fields=["model", "request_id"], name="one_decision_per_request_id"),
         ]
         indexes = [
-            models.Index(fields=["deployment", "at"], name="decision_deployment_at"),
+            models.Index(fields=["deployment", "xid", "id"], name="decision_deployment_order"),
             models.Index(fields=["model", "-at"], name="decision_model_at"),
         ]
 
 
 class Outcome(models.Model):
-    """The truth about a decision, as one source reported it later: 1 when the adverse event happened."""
+    """The truth about a decision, as one source reported it later: 1 when the adverse event happened.
+
+    `deployment` repeats the decision's, so that the outcomes of what serves are found in their order by one index.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7)
-    decision = models.ForeignKey(Decision, on_delete=models.PROTECT, related_name="outcomes")
+    xid = TransactionId(db_default=CurrentTransaction(), editable=False)
+    decision = models.ForeignKey(Decision, on_delete=models.PROTECT, related_name="outcomes", db_index=False)
+    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="+", db_index=False)
     label = models.PositiveSmallIntegerField()
     source = models.CharField(max_length=60)
     observed_at = models.DateTimeField()
@@ -75,6 +83,7 @@ class Outcome(models.Model):
             ),
             models.CheckConstraint(condition=models.Q(label__in=[0, 1]), name="label_is_0_or_1"),
         ]
+        indexes = [models.Index(fields=["deployment", "xid", "id"], name="outcome_deployment_order")]
 
 
 class RefusedLoad(models.Model):

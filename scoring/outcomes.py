@@ -26,12 +26,13 @@ def record(*, outcomes: Sequence[Mapping[str, Any]], by: User, now: datetime) ->
     if not isinstance(outcomes, list) or not 0 < len(outcomes) <= MOST:
         raise Invalid(f"Send a list of 1 to {MOST} outcomes.")
     parsed = [_parse(item, place, now) for place, item in enumerate(outcomes)]
-    known = set(Decision.objects.filter(pk__in={row.decision_id for row in parsed}).values_list("pk", flat=True))
+    named = Decision.objects.filter(pk__in={row.decision_id for row in parsed})
+    known = dict(named.values_list("pk", "deployment_id"))
     strange = [str(row.decision_id) for row in parsed if row.decision_id not in known]
     if strange:
         raise Unknown(f"No decision {strange[0]} is on record ({len(strange)} of {len(parsed)} are unknown).")
     with transaction.atomic():
-        return sum(_add(row, by, now) for row in parsed)
+        return sum(_add(row, known[row.decision_id], by, now) for row in parsed)
 
 
 def _parse(item: Mapping[str, Any], place: int, now: datetime) -> Outcome:
@@ -66,12 +67,12 @@ def _moment(text: str) -> datetime | None:
         return None
 
 
-def _add(row: Outcome, by: User, now: datetime) -> int:
+def _add(row: Outcome, deployment: int, by: User, now: datetime) -> int:
     found, made = Outcome.objects.get_or_create(
         decision_id=row.decision_id,
         source=row.source,
         observed_at=row.observed_at,
-        defaults={"label": row.label, "recorded_by": by, "recorded_at": now},
+        defaults={"label": row.label, "deployment_id": deployment, "recorded_by": by, "recorded_at": now},
     )
     if found.label != row.label:
         raise Conflict(

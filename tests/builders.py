@@ -13,14 +13,16 @@ import mlflow
 import pandas as pd
 from django.contrib.auth.hashers import make_password
 from django.core.files.storage import storages
+from django.db import connection
 from django.utils import timezone
 
 from governance import approvals, promotion, training
 from governance.demo import payments
-from monitoring import frames, performing, runs
-from registry import datasets, sequencing, versions
+from monitoring import frames, performing, runs, watching
+from monitoring.models import MonitorRun
+from registry import datasets, policies, sequencing, versions
 from registry.ledger import LOGS
-from registry.models import LedgerEntry, ModelVersion, RegisteredModel, User
+from registry.models import Dataset, LedgerEntry, ModelVersion, RegisteredModel, User
 from registry.schema import SCORE, Column, Schema
 from scoring import decisions, serving
 from scoring.models import Decision
@@ -99,6 +101,8 @@ def a_version(
                 data=parquet(getattr(made, role)), name=role, columns=columns, by=by, now=now()
             )
         sets["reference"] = sets["training"]
+    for role in changes.pop("leave_out", ()):
+        sets.pop(role)
     return versions.register(
         model=a_model(by, name),
         files=changes.pop("files", model_files()),
@@ -177,14 +181,56 @@ def sequence() -> None:
         time.sleep(0.05)
 
 
+def settle_transactions() -> None:
+    """Wait until all that was committed so far lies below every running transaction, as followers of rows need it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_xact_id()::text")
+        mine = cursor.fetchone()[0]
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
+            cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot()) > %s::xid8", [mine])
+            if cursor.fetchone()[0]:
+                return
+            time.sleep(0.05)
+
+
+def watch() -> list[MonitorRun]:
+    """Let the monitors look at everything committed so far, as their worker would a moment later."""
+    settle_transactions()
+    return watching.watch_all(now())
+
+
+def a_policy(people, **changes):
+    """Adopt the rules in force with these parts changed, for all that is packaged from now on."""
+    return policies.adopt(tier=1, rules={**policies.in_force(1).rules, **changes}, by=people.alan, now=now())
+
+
 @contextmanager
 def changed_on_disk(version: ModelVersion) -> Iterator[None]:
     """Change a leaf of the model's stored file, as an intruder in the file system could; put it back afterwards."""
-    digest = version.artifact[version.lineage["model_file"]]["sha256"]
-    path = Path(storages["artifacts"].path(f"{digest[:2]}/{digest[2:4]}/{digest}"))
+    path = stored(version.artifact[version.lineage["model_file"]]["sha256"])
+    with _written(path, path.read_bytes().replace(b"leaf_value=", b"leaf_value=9")):
+        yield
+
+
+@contextmanager
+def damaged(dataset: Dataset) -> Iterator[None]:
+    """Change the last byte of a data set's stored file; put it back afterwards."""
+    path = stored(dataset.digest)
+    with _written(path, path.read_bytes()[:-1] + b"?"):
+        yield
+
+
+def stored(digest: str) -> Path:
+    """Return where the bytes of a digest are kept."""
+    return Path(storages["artifacts"].path(f"{digest[:2]}/{digest[2:4]}/{digest}"))
+
+
+@contextmanager
+def _written(path: Path, data: bytes) -> Iterator[None]:
     whole = path.read_bytes()
     try:
-        path.write_bytes(whole.replace(b"leaf_value=", b"leaf_value=9"))
+        path.write_bytes(data)
         yield
     finally:
         path.write_bytes(whole)

@@ -2,6 +2,7 @@
 
 import django.db.models.deletion
 import registry.ids
+import registry.models.transaction
 from django.conf import settings
 from django.db import migrations, models
 
@@ -48,6 +49,7 @@ class Migration(migrations.Migration):
                 ('monitor', models.CharField(max_length=40)),
                 ('window_start', models.DateTimeField()),
                 ('window_end', models.DateTimeField()),
+                ('cursor_xid', registry.models.transaction.TransactionId()),
                 ('cursor', models.UUIDField()),
                 ('decisions', models.PositiveIntegerField()),
                 ('verdict', models.CharField(max_length=12)),
@@ -88,6 +90,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='monitorrun',
-            constraint=models.UniqueConstraint(fields=('deployment', 'monitor', 'cursor'), name='one_run_per_monitor_and_window'),
+            constraint=models.UniqueConstraint(condition=models.Q(('decisions__gt', 0)), fields=('deployment', 'monitor', 'cursor'), name='one_run_per_monitor_and_window'),
         ),
     ]

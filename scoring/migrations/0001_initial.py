@@ -3,6 +3,7 @@
 import django.contrib.postgres.fields
 import django.db.models.deletion
 import registry.ids
+import registry.models.transaction
 from django.conf import settings
 from django.db import migrations, models
 
@@ -34,6 +35,7 @@ class Migration(migrations.Migration):
             name='Decision',
             fields=[
                 ('id', models.UUIDField(default=registry.ids.uuid7, primary_key=True, serialize=False)),
+                ('xid', registry.models.transaction.TransactionId(db_default=registry.models.transaction.CurrentTransaction(), editable=False)),
                 ('request_id', models.CharField(max_length=100, null=True)),
                 ('request_digest', models.CharField(max_length=64)),
                 ('entity', models.CharField(blank=True, max_length=100)),
@@ -46,8 +48,8 @@ class Migration(migrations.Migration):
                 ('answer', models.BinaryField()),
                 ('inputs_salt', models.BinaryField()),
                 ('answer_salt', models.BinaryField()),
-                ('model', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='registry.registeredmodel')),
-                ('deployment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='decisions', to='scoring.deployment')),
+                ('model', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='registry.registeredmodel')),
+                ('deployment', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='decisions', to='scoring.deployment')),
             ],
             options={
                 'permissions': [('score', 'Ask for decisions'), ('record_outcome', 'Record outcomes of decisions')],
@@ -57,11 +59,13 @@ class Migration(migrations.Migration):
             name='Outcome',
             fields=[
                 ('id', models.UUIDField(default=registry.ids.uuid7, primary_key=True, serialize=False)),
+                ('xid', registry.models.transaction.TransactionId(db_default=registry.models.transaction.CurrentTransaction(), editable=False)),
                 ('label', models.PositiveSmallIntegerField()),
                 ('source', models.CharField(max_length=60)),
                 ('observed_at', models.DateTimeField()),
                 ('recorded_at', models.DateTimeField()),
-                ('decision', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='outcomes', to='scoring.decision')),
+                ('decision', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='outcomes', to='scoring.decision')),
+                ('deployment', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='scoring.deployment')),
                 ('recorded_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL)),
             ],
         ),
@@ -76,7 +80,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='decision',
-            index=models.Index(fields=['deployment', 'at'], name='decision_deployment_at'),
+            index=models.Index(fields=['deployment', 'xid', 'id'], name='decision_deployment_order'),
         ),
         migrations.AddIndex(
             model_name='decision',
@@ -85,6 +89,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='decision',
             constraint=models.UniqueConstraint(fields=('model', 'request_id'), name='one_decision_per_request_id'),
+        ),
+        migrations.AddIndex(
+            model_name='outcome',
+            index=models.Index(fields=['deployment', 'xid', 'id'], name='outcome_deployment_order'),
         ),
         migrations.AddConstraint(
             model_name='outcome',

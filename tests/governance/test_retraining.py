@@ -4,17 +4,23 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import numpy as np
+import pytest
 from django.db import connection
 
 from governance import retraining
 from governance.demo import payments
 from governance.models import Case, CaseResult
-from monitoring import watching
 from monitoring.models import Alert
 from registry import datasets, policies
 from registry.models import ModelVersion
 from scoring import decisions, outcomes
 from tests import builders
+
+
+@pytest.fixture
+def people(committed):
+    """Monitors see only what was committed."""
+    return committed
 
 
 def few_labels_suffice(**retraining):
@@ -59,7 +65,7 @@ def test_a_case_learns_from_the_labelled_decisions_and_registers_a_version(peopl
     few_labels_suffice()
     parent = builders.a_champion(people)
     drifted_and_labelled(people)
-    watching.watch_all(builders.now())
+    builders.watch()
     assert set(Alert.objects.values_list("kind", flat=True)) == {"drift", "performance"}
     assert [retraining.open_cases(builders.now()) for _ in range(2)] == [1, 0]  # one illness, one training
     assert retraining.retrain_next(builders.now()) == Case.objects.get()
@@ -83,10 +89,10 @@ def test_a_long_past_does_not_crowd_out_the_population_that_alarmed(people):
     few_labels_suffice()
     builders.a_champion(people)
     quiet(people, 500)  # one whole window
-    watching.watch_all(builders.now())
+    builders.watch()
     assert not Alert.objects.exists()
     drifted_and_labelled(people)
-    watching.watch_all(builders.now())
+    builders.watch()
     retraining.open_cases(builders.now())
     retraining.retrain_next(builders.now())
     result = CaseResult.objects.get()
@@ -102,17 +108,16 @@ def test_people_have_the_time_to_answer_that_the_policy_gives_them(people):
     few_labels_suffice(answer_within_minutes=30)
     builders.a_champion(people)
     drifted_and_labelled(people, 500, label=False)
-    watching.watch_all(builders.now())
+    builders.watch()
     assert retraining.open_cases(builders.now()) == 0
     assert retraining.open_cases(builders.now() + timedelta(minutes=31)) == 1
 
 
-def test_two_trainers_at_once_train_a_case_once(committed):
-    people = committed
+def test_two_trainers_at_once_train_a_case_once(people):
     few_labels_suffice()
     builders.a_champion(people)
     drifted_and_labelled(people)
-    watching.watch_all(builders.now())
+    builders.watch()
     retraining.open_cases(builders.now())
 
     def train(_):
@@ -132,12 +137,12 @@ def test_an_alert_about_what_no_longer_serves_silences_nothing_and_opens_nothing
     few_labels_suffice()
     builders.a_champion(people)
     drifted_and_labelled(people, 500, label=False)
-    watching.watch_all(builders.now())
+    builders.watch()
     builders.a_champion(people, builders.a_checked_version(people.ada, description="The next one."))
     builders.forget_serving()
     assert retraining.open_cases(builders.now()) == 0
     drifted_and_labelled(people, 500, label=False)
-    watching.watch_all(builders.now())
+    builders.watch()
     assert Alert.objects.filter(kind="drift", disposition=None).count() == 2
     assert retraining.open_cases(builders.now()) == 1
     assert Case.objects.get().alert.run.deployment.package.version.number == 2
@@ -148,7 +153,7 @@ def test_a_case_without_labels_waits_and_says_for_what(people):
     builders.a_champion(people)
     drifted_and_labelled(people, 20)
     drifted_and_labelled(people, 490, label=False)
-    watching.watch_all(builders.now())
+    builders.watch()
     retraining.open_cases(builders.now())
     assert retraining.labels(Case.objects.get()) == (20, 500)
     assert retraining.retrain_next(builders.now()) is None

@@ -4,12 +4,11 @@ from datetime import timedelta
 
 from governance import training
 from governance.demo import payments
-from monitoring import alerts, performing, runs, watching
+from monitoring import performing, runs
 from monitoring.candidates import Candidate
-from monitoring.models import Alert, CheckResult, CheckRun, MonitorRun
+from monitoring.models import CheckResult, CheckRun
 from registry import datasets, ledger, policies, versions
 from registry.models import LedgerEntry
-from scoring import decisions, outcomes
 from tests import builders
 
 
@@ -114,49 +113,3 @@ def test_a_damaged_champion_does_not_stand_in_its_successors_way(people):
     with builders.changed_on_disk(champion):
         assert Candidate(version).champion is None
     assert Candidate(version).champion is not None
-
-
-def ask(people, rows, shift=0.0):
-    for place in rows:
-        sent = builders.features(place)
-        sent["amount"] = sent["amount"] * (1 + shift * 20)
-        sent["hour"] = 3 if shift else sent["hour"]
-        decisions.decide(name="fraud", features=sent, by=people.engine, now=builders.now())
-
-
-def test_drifted_traffic_raises_one_alert_and_quiet_traffic_none(people):
-    builders.a_champion(people)
-    ask(people, range(2, 6000, 12))  # a window of every hour and weekday, as the reference is
-    first = watching.watch_all(builders.now())
-    assert [run.verdict for run in first] == ["pass"]
-    assert not Alert.objects.exists()
-    ask(people, range(500), shift=1.0)
-    ask(people, range(500), shift=1.0)
-    for _ in range(3):
-        watching.watch_all(builders.now())
-    assert MonitorRun.objects.filter(verdict="fail").count() == 2
-    alert = Alert.objects.get()
-    assert alert.kind == "drift"
-    assert "largest_psi" in alert.detail
-    alerts.answer(alert=alert, text="A feed changed its currency.", by=people.grace, now=builders.now())
-    assert not alerts.open_alerts().exists()
-
-
-def test_late_labels_of_old_decisions_are_measured_too(people):
-    builders.a_champion(people)
-    for place in range(1000):
-        builders.a_decision(people, place)
-    known = list(decisions.Decision.objects.order_by("id").values_list("id", flat=True))
-
-    def report(which):
-        when = builders.now().isoformat()
-        told = [{"decision": str(i), "label": n % 2, "source": "t", "observed_at": when} for n, i in enumerate(which)]
-        outcomes.record(outcomes=told, by=people.engine, now=builders.now())
-        watching.watch_all(builders.now())
-
-    report(known[500:])
-    report(known[:500])
-    assert MonitorRun.objects.filter(monitor="performance").count() == 2
-    assert MonitorRun.objects.filter(monitor="drift").count() == 2
-    watching.watch_all(builders.now())
-    assert MonitorRun.objects.count() == 4
