@@ -10,6 +10,7 @@ IMPORTS = {
     "worker": ["monitoring.tasks.nudges", "governance.tasks.nudges"],
     "checks": ["monitoring.tasks.checks"],
     "drift": ["monitoring.tasks.drift"],
+    "monitors": ["monitoring.tasks.monitors"],
     "train": ["governance.tasks.train"],
     "governor": ["governance.tasks.governor"],
 }
@@ -25,8 +26,9 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.imports = IMPORTS.get(os.environ.get("PROCESS", ""), [])
 app.conf.beat_schedule = {
     "start missing checks": _every(2, "monitoring.tasks.nudges.start_missing_checks", "default"),
+    "ring for waiting checks": _every(30, "monitoring.tasks.nudges.ring_for_waiting_checks", "default"),
     "raise alerts": _every(5, "monitoring.tasks.nudges.raise_alerts", "default"),
-    "watch champions": _every(3, "monitoring.tasks.checks.watch_champions", "checks"),
+    "watch champions": _every(3, "monitoring.tasks.monitors.watch_champions", "monitors"),
     "open cases": _every(3, "governance.tasks.nudges.open_cases", "default"),
     "execute orders": _every(2, "governance.tasks.governor.execute_orders", "governor"),
     "retrain": _every(5, "governance.tasks.train.retrain_next", "train"),

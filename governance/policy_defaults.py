@@ -10,12 +10,14 @@ _CHECKS: dict[str, Any] = {
         "brier": {"fail_above": 0.25, "minimum_n": 200},
     },
     "bias": {
-        "flag_rate_ratio": {"fail_above": 4.0, "warn_above": 1.25, "minimum_n": 200},
-        "fpr_ratio": {"fail_above": 4.0, "warn_above": 1.25, "minimum_n": 200},
+        # n: rows of the smallest group compared. Adverse rows are too few in each group for a limit on fnr_ratio.
+        "flag_rate_ratio": {"fail_above": 4.0, "warn_above": 1.25, "alpha": 0.05, "minimum_n": 30},
+        "fpr_ratio": {"fail_above": 4.0, "warn_above": 1.25, "alpha": 0.05, "minimum_n": 30},
     },
     "consistency": {
         "golden_difference": {"fail_above": 0, "minimum_n": 100},
         "online_batch_difference": {"fail_above": 0, "minimum_n": 100},
+        "unscorable_share": {"fail_above": 0.05, "warn_above": 0.01},
     },
     "drift": {"drifted_share": {"fail_above": 0.5, "warn_above": 0.1, "minimum_n": 200}},
 }
@@ -23,12 +25,17 @@ _MONITORS: dict[str, Any] = {
     "drift": {"window": 500, "limits": {"largest_psi": {"fail_above": 0.1, "minimum_n": 300}}},
     "performance": {"window": 500, "limits": {"roc_auc": {"fail_below": 0.6, "minimum_n": 300}}},
 }
+_PARAMETERS: dict[str, Any] = {
+    "bias": {"smallest": 30},  # rows below which a group's rates are not compared; alpha stands in the limits
+    "drift": {"delta": 0.02, "alpha": 0.01},  # a PSI up to delta is immaterial; alpha is over all columns together
+}
 
 
 def _policy(signatures: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "checks": _CHECKS,
         "monitors": _MONITORS,
+        "parameters": _PARAMETERS,
         "review_budget": 0.05,
         "signatures": signatures,
         "retraining": {"minimum_labels": 2000, "answer_within_minutes": 0},

@@ -30,7 +30,6 @@ _NOT_APP = {
 _APP_ALSO = {
     "registry_user": "INSERT, UPDATE",
     "registry_user_groups": "INSERT, DELETE",
-    "monitoring_checkrun": "INSERT, UPDATE (leased_until)",
     "django_session": "SELECT, INSERT, UPDATE, DELETE",
 }
 

@@ -11,7 +11,7 @@ from governance import env
 BASE_DIR = Path(__file__).resolve().parent.parent
 PROCESS = env.choice(
     "PROCESS",
-    {"web", "scoring", "worker", "checks", "drift", "train", "governor", "sequencer", "beat", "setup"},
+    {"web", "scoring", "worker", "checks", "drift", "monitors", "train", "governor", "sequencer", "beat", "setup"},
     default="web",
 )
 

@@ -1,12 +1,14 @@
 """What the checks of a candidate measure on: its reloaded model, its data sets, the champion beside it."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from monitoring import frames
+from monitoring.measurement import Measured
 from registry import artifacts, datasets
 from registry.models import Dataset, ModelVersion
 from registry.refusals import Invalid, Refusal
@@ -32,9 +34,17 @@ class Candidate:
         return runtimes.load(self.version.flavour, files, self.version.lineage["model_file"], len(self.schema.columns))
 
     @cached_property
-    def holdout(self) -> pd.DataFrame:
-        """The labelled rows that the model has not seen."""
+    def every_row(self) -> pd.DataFrame:
+        """The labelled rows that the model has not seen, those included that serving would refuse."""
         return _frame(self.version, self.version.holdout, "holdout")
+
+    @cached_property
+    def holdout(self) -> pd.DataFrame:
+        """The rows of the holdout that can be scored: what serving refuses says nothing about its answers."""
+        fit = self.every_row[frames.scorable(self.every_row, self.schema)]
+        if fit.empty:
+            raise Invalid(f"No row of the holdout of {self.version} fits its schema: nothing can be measured on it.")
+        return fit.reset_index(drop=True)
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -92,6 +102,16 @@ class Candidate:
             return bool(self.runtime)
         except Refusal:
             return False
+
+
+def beside_champion(candidate: Candidate, measure: Callable[[np.ndarray], Measured]) -> Measured:
+    """Measure the candidate's scores and, as evidence, the champion's on the same rows: like is compared with like."""
+    measured = measure(candidate.scores)
+    if candidate.champion is None or candidate.champion_scores is None:
+        return measured
+    beside = [item.dump() for item in measure(candidate.champion_scores).measurements]
+    champion = {"version": candidate.champion.version.digest, "measurements": beside}
+    return replace(measured, evidence={**measured.evidence, "champion": champion})
 
 
 def _frame(version: ModelVersion, dataset: Dataset | None, role: str) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import pandas as pd
 from registry.refusals import Invalid
 from registry.schema import Column, Schema
 
-_DAY = np.timedelta64(1, "D")
+_LARGEST_EXACT = 2**53
 
 
 def encode(frame: pd.DataFrame, schema: Schema) -> np.ndarray:
@@ -19,12 +19,29 @@ def encode(frame: pd.DataFrame, schema: Schema) -> np.ndarray:
     return np.column_stack([_encode(frame[column.name], column) for column in schema.columns])
 
 
+def scorable(frame: pd.DataFrame, schema: Schema) -> np.ndarray:
+    """Return which rows online scoring would take, bool of shape (n_rows,); `Schema.vector` refuses the others."""
+    encoded = encode(frame, schema)
+    columns = [_fits(frame[column.name], row, column) for column, row in zip(schema.columns, encoded.T, strict=True)]
+    return np.logical_and.reduce(columns)
+
+
+def _fits(values: pd.Series, encoded: np.ndarray, column: Column) -> np.ndarray:
+    missing = values.isna().to_numpy()
+    known = np.isfinite(encoded)
+    if column.kind == "integer":
+        known &= (np.trunc(encoded) == encoded) & (np.abs(encoded) <= _LARGEST_EXACT)
+    if column.kind == "boolean":
+        known &= np.isin(encoded, (0.0, 1.0))
+    return np.where(missing, column.nullable, known)
+
+
 def _encode(values: pd.Series, column: Column) -> np.ndarray:
     if column.kind == "category":
         codes = pd.Categorical(values.astype("string"), categories=list(column.categories)).codes
         return np.where(codes < 0, np.nan, codes.astype(np.float64))
     if column.kind == "date":
-        days = pd.to_datetime(values).to_numpy("datetime64[D]")
+        days = pd.to_datetime(values, errors="coerce").to_numpy("datetime64[D]")
         return np.where(np.isnat(days), np.nan, days.astype("int64").astype(np.float64))
     return values.astype("Float64").to_numpy(np.float64, na_value=np.nan)
 

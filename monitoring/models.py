@@ -9,22 +9,26 @@ from scoring.models import Deployment, RefusedLoad
 
 
 class CheckRun(models.Model):
-    """A check that a version owes under a policy. `leased_until` is the one column that moves.
-
-    It is advanced by an update guarded with its old value; the run is done when its result exists.
-    """
+    """A check that a version owes under a policy. It is done when its result exists."""
 
     id = models.UUIDField(primary_key=True, default=uuid7)
     version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="check_runs")
     check_name = models.CharField(max_length=40)
     policy = models.ForeignKey(Policy, on_delete=models.PROTECT, related_name="+")
     opened_at = models.DateTimeField()
-    leased_until = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["version", "check_name", "policy"], name="one_run_per_check_and_policy")
         ]
+
+
+class CheckAttempt(models.Model):
+    """A worker began a run; whether it finished is told by the result."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    run = models.ForeignKey(CheckRun, on_delete=models.PROTECT, related_name="attempts")
+    started_at = models.DateTimeField()
 
 
 class CheckResult(models.Model):

@@ -18,12 +18,16 @@ NAMES = {
     "ks": "Kolmogorov–Smirnov",
     "brier": "Brier score",
     "fpr_ratio": "False-positive-rate ratio",
+    "fnr_ratio": "False-negative-rate ratio",
     "largest_psi": "Largest PSI of a drifted column",
 }
 LOWER_IS_BETTER = {
     "brier",
     "flag_rate_ratio",
     "fpr_ratio",
+    "fnr_ratio",
+    "unscorable_rows",
+    "unscorable_share",
     "golden_difference",
     "golden_mismatches",
     "online_batch_difference",
@@ -42,10 +46,14 @@ def name_of(measure: str) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement beside the champion's, with its limit and verdict (empty: the policy sets no limit)."""
+    """One measurement beside the champion's, with its limit and verdict (empty: the policy sets no limit).
+
+    `p`: how likely by chance, where that was tested.
+    """
 
     name: str
     value: float | None
+    p: float | None
     n: int
     champion: float | None
     change: float | None
@@ -68,6 +76,7 @@ def _row(item: Mapping[str, Any], champion: float | None, limit: Mapping[str, fl
     return Row(
         name=f"{name_of(name)} ({item['slice'].replace('_', ' ')})" if item["slice"] else name_of(name),
         value=value,
+        p=item["p"],
         n=item["n"],
         champion=champion,
         change=change,
@@ -133,20 +142,37 @@ def columns(result: CheckResult | MonitorRun, schema: Sequence[Mapping[str, Any]
 
 
 def _compared(name: str, column: Mapping[str, Any], kind: Mapping[str, Any], current: str) -> charts.Chart:
-    labels = [*_bins(column["edges"], kind), "missing"]
-    before, after = list(column["reference"]), list(column["current"])
-    if not before[-1] and not after[-1]:
-        labels, before, after = labels[:-1], before[:-1], after[:-1]
+    values, edges = column["values"], column["edges"]
+    bars = zip([*_bins(values, edges, kind), "missing"], column["reference"], column["current"], strict=True)
+    certain = len(values) + (len(edges) + 1 if edges or not values else 0)  # behind these: other, missing
+    shown = [bar for place, bar in enumerate(bars) if place < certain or bar[1] or bar[2]]
+    labels, before, after = (list(part) for part in zip(*shown, strict=True))
     return charts.bars(name, labels, {"reference": before, current: after}, first="Value")
 
 
-def _bins(edges: Sequence[float], kind: Mapping[str, Any]) -> list[str]:
-    """Name the bins between inner edges: by the words of a category where the column is one."""
+def _bins(values: Sequence[float], edges: Sequence[float], kind: Mapping[str, Any]) -> list[str]:
+    """Name the bins of frequent values, then the spans of all others: by the words of a category where it is one."""
     words = kind.get("categories") or (["no", "yes"] if kind.get("kind") == "boolean" else [])
-    if words:
-        return [_words(words, low, high) for low, high in _spans(edges)]
+    exact = [_exactly(value, kind, words) for value in values]
     if not edges:
-        return ["all"]
+        return [*exact, "other" if values else "all"]
+    return exact + _span_names(values, edges, kind, words)
+
+
+def _exactly(value: float, kind: Mapping[str, Any], words: Sequence[str]) -> str:
+    if words and 0 <= value < len(words):
+        return words[int(value)]
+    if kind.get("kind") == "date":
+        return _day(value)
+    return str(round(value)) if kind.get("kind") == "integer" else f"{value:.6g}"
+
+
+def _span_names(
+    values: Sequence[float], edges: Sequence[float], kind: Mapping[str, Any], words: Sequence[str]
+) -> list[str]:
+    if words:
+        others = {code: word for code, word in enumerate(words) if code not in values}
+        return [_words(others, low, high) for low, high in _spans(edges)]
     if kind.get("kind") == "integer":
         return [_whole(low, high) for low, high in _spans(edges)]
     write = _day if kind.get("kind") == "date" else _plain
@@ -158,8 +184,8 @@ def _spans(edges: Sequence[float]) -> list[tuple[float, float]]:
     return list(zip([float("-inf"), *edges], [*edges, float("inf")], strict=True))
 
 
-def _words(words: Sequence[str], low: float, high: float) -> str:
-    return ", ".join(word for code, word in enumerate(words) if low <= code < high) or "none"
+def _words(words: Mapping[int, str], low: float, high: float) -> str:
+    return ", ".join(word for code, word in words.items() if low <= code < high) or "none"
 
 
 def _whole(low: float, high: float) -> str:

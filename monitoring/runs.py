@@ -5,41 +5,67 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.conf import settings
+from django.db import connection
+from django.db.models import Count, Max
 
 from monitoring import verdicts
 from monitoring.models import CheckResult, CheckRun
-from registry import canonical, policies
+from registry import canonical, locks
 from registry.models import ModelVersion, Policy
 
-LEASE = timedelta(minutes=30)
-QUEUES = {"drift": "drift"}  # evidently wants a process of its own; every other check shares one
+LIMIT = timedelta(seconds=settings.CELERY_TASK_TIME_LIMIT)  # no attempt lives longer
+# Until a run that was begun so many times is begun again: a killed worker's at once, but then an outage needs its time.
+PAUSES = {2: timedelta(minutes=10)}
+
+# What versions owe under the policy in force of their tier and was never opened. A new policy asks this only of the
+# versions that matter: the newest of each model, those packaged (asked for, or serving), those without any result yet.
+_OWED = """
+SELECT v.id, p.id, c.name
+FROM registry_modelversion v
+JOIN registry_registeredmodel m ON m.id = v.model_id
+JOIN LATERAL (SELECT id, rules FROM registry_policy WHERE tier = m.tier ORDER BY number DESC LIMIT 1) p ON true
+CROSS JOIN LATERAL jsonb_object_keys(p.rules -> 'checks') AS c (name)
+WHERE v.unservable = ''
+  AND NOT EXISTS (
+    SELECT 1 FROM monitoring_checkrun r WHERE r.version_id = v.id AND r.policy_id = p.id AND r.check_name = c.name)
+  AND (NOT EXISTS (
+    SELECT 1 FROM registry_modelversion w WHERE w.model_id = v.model_id AND w.number > v.number AND w.unservable = '')
+    OR EXISTS (SELECT 1 FROM registry_package k WHERE k.version_id = v.id)
+    OR NOT EXISTS (
+      SELECT 1 FROM monitoring_checkrun r JOIN monitoring_checkresult s ON s.run_id = r.id WHERE r.version_id = v.id))
+"""
 
 
 def open_missing(now: datetime) -> list[CheckRun]:
-    """Open the runs that versions owe under the policy in force; return all that nobody is at."""
-    for version in ModelVersion.objects.filter(unservable="").select_related("model"):
-        owed = policies.in_force(version.model.tier)
-        have = set(version.check_runs.filter(policy=owed).values_list("check_name", flat=True))
-        missing = [name for name in owed.rules["checks"] if name not in have]
-        CheckRun.objects.bulk_create(
-            [CheckRun(version=version, check_name=name, policy=owed, opened_at=now) for name in missing],
-            ignore_conflicts=True,
-        )
-    return list(waiting(now))
+    """Open the runs that versions owe under the policy in force; return those."""
+    with connection.cursor() as cursor:
+        cursor.execute(_OWED)
+        owed = [CheckRun(version_id=v, policy_id=p, check_name=name, opened_at=now) for v, p, name in cursor.fetchall()]
+    if not owed:
+        return []
+    CheckRun.objects.bulk_create(owed, ignore_conflicts=True)
+    return list(CheckRun.objects.filter(pk__in=[run.pk for run in owed]).order_by("pk"))
 
 
-def waiting(now: datetime) -> QuerySet[CheckRun]:
-    """Return the runs without a result that nobody is at."""
-    free = Q(leased_until=None) | Q(leased_until__lt=now)
-    return CheckRun.objects.filter(free, result=None).order_by("opened_at")
+def waiting(now: datetime) -> list[CheckRun]:
+    """Return the runs without a result that nobody is at and that were left alone long enough, oldest first."""
+    rows = CheckRun.objects.filter(result=None).order_by("opened_at", "pk")
+    found = rows.annotate(tried=Count("attempts"), begun=Max("attempts__started_at"))
+    due = [run for run in found if not run.begun or now - run.begun >= PAUSES.get(run.tried, timedelta(0))]
+    held = locks.held(lock_of(run) for run in due)
+    return [run for run in due if lock_of(run) not in held]
 
 
-def lease(run: CheckRun, now: datetime) -> bool:
-    """Take a run; False when it is done or another worker has it."""
-    free = Q(leased_until=None) | Q(leased_until__lt=now)
-    rows = CheckRun.objects.filter(free, pk=run.pk, result=None)
-    return rows.update(leased_until=now + LEASE) == 1
+def running(version: ModelVersion, policy: Policy, now: datetime) -> set[str]:
+    """Return the checks that somebody is at: begun, not done, and begun no longer ago than an attempt lives."""
+    begun = CheckRun.objects.filter(version=version, policy=policy, result=None, attempts__started_at__gt=now - LIMIT)
+    return set(begun.values_list("check_name", flat=True))
+
+
+def lock_of(run: CheckRun) -> str:
+    """Return the name of the lock that whoever performs a run holds."""
+    return f"check:{run.pk}"
 
 
 def results(version: ModelVersion, policy: Policy) -> dict[str, CheckResult]:

@@ -19,6 +19,7 @@ from monitoring import alerts, faults, frames, verdicts
 from monitoring.candidates import Candidate
 from monitoring.checks import drift, performance
 from monitoring.events import Event
+from monitoring.examinations import parameters
 from monitoring.measurement import Measured
 from monitoring.models import MonitorRun
 from registry import canonical, ledger, locks
@@ -118,8 +119,10 @@ def _drift(deployment: Deployment, rows: QuerySet[Any], size: int) -> Window:
     names = [*candidate.schema.names, SCORE]
     before = np.column_stack([reference, candidate.runtime.score(reference)])
     after = np.column_stack([np.array([row.vector for row in taken]), [row.score for row in taken]])
-    columns = (dict(zip(names, side.T, strict=True)) for side in (before, after))
-    return _window(taken, [row.at for row in taken], drift.measure(*columns))
+    was, now = (dict(zip(names, side.T, strict=True)) for side in (before, after))
+    rules = deployment.package.policy.rules
+    measured = drift.measure(was, now, **parameters(rules, "drift", "delta", "alpha"))
+    return _window(taken, [row.at for row in taken], measured)
 
 
 def _performance(deployment: Deployment, rows: QuerySet[Any], size: int) -> Window:

@@ -1,6 +1,6 @@
 """Advisory locks: they need no right to change any row, which the application does not have."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from django.db import DatabaseError, connection
@@ -28,3 +28,18 @@ def alone(name: str) -> Iterator[bool]:
         if mine:
             with suppress(DatabaseError), connection.cursor() as cursor:  # a lost session has lost its locks
                 cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 1))", [name])
+
+
+_HELD = """
+SELECT name FROM unnest(%s::text[]) AS name JOIN pg_locks l
+  ON (l.classid::bigint << 32) | l.objid::bigint = hashtextextended(name, 1)
+WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+def held(names: Iterable[str]) -> set[str]:
+    """Return which of these somebody is `alone` at now."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HELD, [list(names)])
+        return {row[0] for row in cursor.fetchall()}

@@ -15,7 +15,7 @@ from registry.models import Policy, User
 from registry.refusals import Invalid, Unavailable
 
 TIERS = (1, 2, 3)  # 1 the most material
-PARTS = ("checks", "signatures", "monitors", "review_budget", "retraining", "retention_days")
+PARTS = ("checks", "signatures", "monitors", "parameters", "review_budget", "retraining", "retention_days")
 
 
 def adopt(*, tier: int, rules: dict[str, Any], by: User | None, now: datetime) -> Policy:

@@ -117,9 +117,9 @@ def a_version(
 def check(version: ModelVersion) -> None:
     """Perform every check the version owes, as the workers would."""
     runs.open_missing(now())
-    for run in runs.waiting(now()).filter(version=version):
-        check = performing.measure_drift if run.check_name == "drift" else performing.CHECKS[run.check_name]
-        performing.perform(run, check, now=now())
+    for run in runs.waiting(now()):
+        if run.version_id == version.pk:
+            performing.perform(run, now=now())
 
 
 def a_checked_version(by: User, name: str = "fraud", **changes) -> ModelVersion:

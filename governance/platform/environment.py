@@ -14,7 +14,7 @@ _INHERITED = (
     *("PATH", "LD_LIBRARY_PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ"),
     *("DEBUG", "ALLOWED_HOSTS", "LOG_LEVEL", "LOG_ORIGIN", "ARTIFACTS", "PUBLISHED_LOG"),
 )
-_STORES = ("web", "scoring", "checks", "drift", "train")  # who reads or writes artifacts
+_STORES = ("web", "scoring", "checks", "drift", "monitors", "train")  # who reads or writes artifacts
 _COMMANDS = "commands.json"
 _OWNERS = ("migrate", "setup_platform", "adopt_policy")  # commands that no server's role may do
 

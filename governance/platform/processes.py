@@ -49,6 +49,7 @@ def helpers(told: Surroundings) -> list[Process]:
         _worker("worker", "default", told.of("worker", "app")),
         _worker("checks", "checks", told.of("checks", "app")),
         _worker("drift", "drift", told.of("drift", "app")),
+        _worker("monitors", "monitors", told.of("monitors", "app")),
         _worker("train", "train", told.of("train", "app")),
         _worker("governor", "governor", told.of("governor", "governor", keys=("warrant",))),
         _beat(told),

@@ -10,7 +10,7 @@ from governance import lifecycle
 from governance.models import ApprovalRequest, Order
 from governance.workflow import ACTIONS, Facts, Stage, reasons_against
 from monitoring import pictures, runs
-from monitoring.models import CheckResult, CheckRun
+from monitoring.models import CheckResult
 from registry import ledger, policies
 from registry.models import ModelVersion, Policy, User
 from registry.pages import lines
@@ -70,8 +70,7 @@ class Section:
 
 def checks(version: ModelVersion, policy: Policy, results: Mapping[str, CheckResult], now: datetime) -> list[Check]:
     """Return every check the policy demands with its result, or who is at it."""
-    rows = CheckRun.objects.filter(version=version, policy=policy, leased_until__gt=now)
-    busy = set(rows.values_list("check_name", flat=True))
+    busy = runs.running(version, policy, now)
     return [_check(name, results.get(name), name in busy) for name in _ordered(policy)]
 
 

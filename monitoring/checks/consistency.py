@@ -13,13 +13,19 @@ def measure(
     batch: np.ndarray,
     champion: np.ndarray | None,
     budget: float,
+    unscorable: int = 0,
 ) -> Measured:
     """Measure reproduction of scores.
 
     `golden`: scores as recorded by the author and as the reloaded model gives them; `batch`: scores of n rows
-    at once; `online`: of the first of them, sent one by one as JSON; `champion`: its scores of the same n rows.
+    at once; `online`: of the first of them, sent one by one as JSON; `champion`: its scores of the same n rows;
+    `unscorable`: how many rows of the holdout were left out because serving would refuse them.
     """
-    measurements = []
+    total = len(batch) + unscorable
+    measurements = [
+        Measurement("unscorable_rows", float(unscorable), total),
+        Measurement("unscorable_share", unscorable / max(1, total), total),
+    ]
     if golden is not None:
         recorded, now = golden
         measurements.append(Measurement("golden_difference", _largest(recorded, now), len(recorded)))

@@ -1,37 +1,61 @@
 """Has the population moved materially? A test of "PSI <= delta" for each column, as one Holm family.
 
-With B reference-quantile bins, PSI / (1/n + 1/m) follows a non-central chi-square with B-1 degrees of freedom and
-non-centrality delta / (1/n + 1/m) when the true PSI is delta; so a large window does not alarm over nothing, a small
-one does not alarm by chance, and the level holds. Missing values are a bin of their own.
+With B bins, PSI / (1/n + 1/m) follows a non-central chi-square with B-1 degrees of freedom and non-centrality
+delta / (1/n + 1/m) when the true PSI is delta; so a large window does not alarm over nothing, a small one does not
+alarm by chance, and the level holds. What was never seen before and what is missing are bins of their own.
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import ncx2
 
-from monitoring.checks.bias import holm
+from monitoring.checks.holm import holm
 from monitoring.measurement import Measured, Measurement
 
 BINS = 10
-DELTA = 0.02  # a true PSI up to this counts as immaterial
-ALPHA = 0.01  # family-wise
 
 
-def edges_of(reference: np.ndarray) -> np.ndarray:
-    """Return inner bin edges: distinct values when there are few, else the reference's deciles."""
+class Bins(NamedTuple):
+    """The bins of a column: one for each frequent value, spans between edges for all others, one for the missing.
+
+    `values` and `edges` are sorted; an edge belongs to the span above it.
+    """
+
+    values: np.ndarray
+    edges: np.ndarray
+
+    def counts(self, column: np.ndarray) -> np.ndarray:
+        """Return how many rows lie in each bin."""
+        missing = np.isnan(column)
+        present = column[~missing]
+        frequent = np.isin(present, self.values)
+        exact = np.searchsorted(self.values, present[frequent])
+        spans = np.searchsorted(self.edges, present[~frequent], side="right")
+        return np.concatenate(
+            [
+                np.bincount(exact, minlength=len(self.values)),
+                np.bincount(spans, minlength=len(self.edges) + 1),
+                [missing.sum()],
+            ]
+        )
+
+
+def bins_of(reference: np.ndarray) -> Bins:
+    """Return the bins of a column: its exact values when there are few; else its deciles, around frequent values.
+
+    A value that holds a tenth of the rows would swallow deciles, and with them every change beside it.
+    """
     present = reference[~np.isnan(reference)]
-    values = np.unique(present)
-    if len(values) <= 2 * BINS:
-        return (values[1:] + values[:-1]) / 2
-    return np.unique(np.quantile(present, np.linspace(0, 1, BINS + 1)[1:-1]))
-
-
-def counts(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Return how many values lie in each bin; the last bin holds the missing."""
-    missing = np.isnan(values)
-    inside = np.searchsorted(edges, values[~missing], side="right")
-    return np.append(np.bincount(inside, minlength=len(edges) + 1), missing.sum())
+    values, counts = np.unique(present, return_counts=True)
+    few = len(values) <= 2 * BINS
+    frequent = values if few else values[counts * BINS >= len(present)]
+    others = present[~np.isin(present, frequent)]
+    if not len(others):
+        return Bins(frequent, np.array([]))
+    spans = max(1, round(BINS * len(others) / len(present)))
+    return Bins(frequent, np.unique(np.quantile(others, np.linspace(0, 1, spans + 1)[1:-1])))
 
 
 def psi(reference: np.ndarray, current: np.ndarray) -> float:
@@ -42,28 +66,34 @@ def psi(reference: np.ndarray, current: np.ndarray) -> float:
     return float(np.sum((q - p) * np.log(q / p)))
 
 
-def p_value(statistic: float, bins: int, n: int, m: int) -> float:
-    """Return the probability of a PSI this large when the true one is DELTA."""
+def p_value(statistic: float, bins: int, n: int, m: int, delta: float) -> float:
+    """Return the probability of a PSI this large when the true one is delta."""
     scale = 1 / n + 1 / m
-    return float(ncx2.sf(statistic / scale, max(1, bins - 1), DELTA / scale))
+    return float(ncx2.sf(statistic / scale, max(1, bins - 1), delta / scale))
 
 
-def measure(reference: Mapping[str, np.ndarray], current: Mapping[str, np.ndarray]) -> Measured:
-    """Compare columns (name → float64 of shape (n,), categories as codes) of a window with those of the reference."""
+def measure(
+    reference: Mapping[str, np.ndarray], current: Mapping[str, np.ndarray], *, delta: float, alpha: float
+) -> Measured:
+    """Compare columns (name → float64 of shape (n,), categories as codes) of a window with those of the reference.
+
+    `delta`: a true PSI up to this counts as immaterial; `alpha`: the family-wise level.
+    """
     columns, p_values = {}, {}
     for name, values in reference.items():
-        edges = edges_of(values)
-        before, after = counts(values, edges), counts(current[name], edges)
-        statistic = psi(before, after)
-        p_values[name] = p_value(statistic, int(((before + after) > 0).sum()), len(values), len(current[name]))
+        bins = bins_of(values)
+        before, after = bins.counts(values), bins.counts(current[name])
+        statistic, used = psi(before, after), int(((before + after) > 0).sum())
+        p_values[name] = p_value(statistic, used, len(values), len(current[name]), delta)
         columns[name] = {
             "psi": statistic,
-            "edges": edges.tolist(),
+            "values": bins.values.tolist(),
+            "edges": bins.edges.tolist(),
             "reference": (before / before.sum()).round(5).tolist(),
             "current": (after / after.sum()).round(5).tolist(),
         }
     adjusted = holm(p_values)
-    moved = [name for name, p in adjusted.items() if p < ALPHA]
+    moved = [name for name, p in adjusted.items() if p < alpha]
     for name, p in adjusted.items():
         columns[name]["p"] = p
         columns[name]["drifted"] = name in moved
@@ -76,5 +106,5 @@ def measure(reference: Mapping[str, np.ndarray], current: Mapping[str, np.ndarra
             Measurement("drifted_share", len(moved) / max(1, len(columns)), n),
             Measurement("largest_psi", float(largest), n),
         ],
-        {"columns": ranked, "delta": DELTA, "alpha": ALPHA},
+        {"columns": ranked, "delta": delta, "alpha": alpha},
     )

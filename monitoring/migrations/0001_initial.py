@@ -24,9 +24,16 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=registry.ids.uuid7, primary_key=True, serialize=False)),
                 ('check_name', models.CharField(max_length=40)),
                 ('opened_at', models.DateTimeField()),
-                ('leased_until', models.DateTimeField(null=True)),
                 ('policy', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='registry.policy')),
                 ('version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='check_runs', to='registry.modelversion')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='CheckAttempt',
+            fields=[
+                ('id', models.UUIDField(default=registry.ids.uuid7, primary_key=True, serialize=False)),
+                ('started_at', models.DateTimeField()),
+                ('run', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='attempts', to='monitoring.checkrun')),
             ],
         ),
         migrations.CreateModel(

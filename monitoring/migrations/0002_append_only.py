@@ -9,4 +9,4 @@ class Migration(migrations.Migration):
     """After this, a row of these tables is for ever."""
 
     dependencies = [("monitoring", "0001_initial"), ("registry", "0002_append_only")]
-    operations = [AppendOnly("CheckResult", "MonitorRun", "Alert", "Disposition")]
+    operations = [AppendOnly("CheckRun", "CheckAttempt", "CheckResult", "MonitorRun", "Alert", "Disposition")]

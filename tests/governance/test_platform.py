@@ -438,7 +438,7 @@ def test_each_process_gets_its_own_role_and_keys_and_nothing_of_the_operators(
         "scoring": "scoring",
         "sequencer": "sequencer",
         "governor": "governor",
-        **dict.fromkeys(("worker", "checks", "drift", "train", "beat"), "app"),
+        **dict.fromkeys(("worker", "checks", "drift", "monitors", "train", "beat"), "app"),
     }
     assert {name for name, env in table.items() if "LOG_KEY_FILE" in env} == {"setup", "sequencer"}
     assert {name for name, env in table.items() if "WARRANT_KEY_FILE" in env} == {"setup", "governor"}
@@ -452,7 +452,7 @@ def test_only_who_opens_a_bucket_gets_its_credentials(told: Surroundings, monkey
     monkeypatch.setenv("ARTIFACTS", "s3://bucket/prefix")
     everybody = [setup(told, people=False), *servers(told), *helpers(told)]
     given = {process.name for process in everybody if "AWS_SECRET_ACCESS_KEY" in process.env}
-    assert given == {"web", "scoring", "checks", "drift", "train"}
+    assert given == {"web", "scoring", "checks", "drift", "monitors", "train"}
 
 
 def test_libgomp_is_lent_where_the_system_has_none(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

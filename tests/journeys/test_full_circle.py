@@ -80,7 +80,7 @@ def test_each_process_connects_as_its_own_role(walked, platform):
     roles = {
         name: env["DATABASE_URL"].split("//")[1].split(":")[0] for name, env in told.items() if "DATABASE_URL" in env
     }
-    assert {roles[name] for name in ("web", "worker", "checks", "drift", "train")} == {"countersign_app"}
+    assert {roles[name] for name in ("web", "worker", "checks", "drift", "monitors", "train")} == {"countersign_app"}
     assert [roles[name] for name in ("scoring", "governor", "sequencer")] == [
         "countersign_scoring",
         "countersign_governor",

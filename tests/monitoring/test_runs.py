@@ -1,6 +1,16 @@
 """Each stage finds its own work, and a worker that dies loses nothing."""
 
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from django.db import connection
 
 from governance import training
 from governance.demo import payments
@@ -36,21 +46,116 @@ def test_a_run_is_performed_once_and_entered(people):
     version = builders.a_version(people.ada)
     runs.open_missing(builders.now())
     run = CheckRun.objects.get(check_name="performance")
-    result = performing.perform(run, performing.measure_performance, now=builders.now())
-    assert performing.perform(run, performing.measure_performance, now=builders.now()) is None
+    result = performing.perform(run, now=builders.now())
+    assert performing.perform(run, now=builders.now()) is None
     entry = LedgerEntry.objects.get(event="check.performed")
     assert entry.subject == f"version:{version.id}"
     assert ledger.facts_of(entry)["result"] == result.digest
 
 
-def test_a_run_whose_worker_died_is_taken_up_again(people):
+WORKER = """
+import django; django.setup()
+import os, sys, time
+from django.utils import timezone
+from monitoring.models import CheckAttempt, CheckRun
+from monitoring import runs
+from registry import locks
+run = CheckRun.objects.get(pk=sys.argv[1])
+with locks.alone(runs.lock_of(run)) as mine:
+    CheckAttempt.objects.create(run=run, started_at=timezone.now())
+    print(mine, flush=True)
+    time.sleep(600)
+"""
+
+
+@contextmanager
+def a_worker_at(run):
+    """A real process that holds a run, as a worker in the middle of its check does."""
+    url = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
+    env = os.environ | {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "governance.settings", "PROCESS": "checks"}
+    worker = subprocess.Popen([sys.executable, "-c", WORKER, str(run.pk)], env=env, stdout=subprocess.PIPE, text=True)
+    try:
+        assert worker.stdout.readline() == "True\n"
+        yield worker
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+def owed(people, check):
     builders.a_version(people.ada)
-    now = builders.now()
-    runs.open_missing(now)
-    run = CheckRun.objects.get(check_name="bias")
-    assert runs.lease(run, now)
-    assert run not in runs.waiting(now + timedelta(minutes=1))
-    assert run in runs.waiting(now + runs.LEASE + timedelta(seconds=1))
+    runs.open_missing(builders.now())
+    return CheckRun.objects.get(check_name=check)
+
+
+def test_a_run_belongs_to_one_worker_and_is_free_at_once_when_that_is_killed(committed):
+    run = owed(committed, "performance")
+    with a_worker_at(run) as worker:
+        assert run not in runs.waiting(builders.now())
+        assert runs.running(run.version, run.policy, builders.now()) == {"performance"}
+        assert performing.perform(run, now=builders.now()) is None
+        worker.kill()
+        worker.wait()
+        assert eventually(lambda: run in runs.waiting(builders.now()))
+    assert performing.perform(run, now=builders.now()).verdict == "pass"
+    assert run.attempts.count() == 2
+    assert not runs.running(run.version, run.policy, builders.now())
+
+
+def eventually(done, seconds=10):
+    """Say whether it became true: the server notices a killed client a moment later."""
+    end = time.monotonic() + seconds
+    while not done() and time.monotonic() < end:
+        time.sleep(0.05)
+    return done()
+
+
+@contextmanager
+def a_store_out_of_reach(run):
+    """The folder of the artifact is no folder for a while: an error of the machine, not a missing file."""
+    folder = builders.stored(run.version.artifact[run.version.lineage["model_file"]]["sha256"]).parent
+    folder.rename(f"{folder}.away")
+    folder.write_bytes(b"")
+    try:
+        yield
+    finally:
+        folder.unlink()
+        Path(f"{folder}.away").rename(folder)
+
+
+def test_a_store_out_of_reach_condemns_no_version(people):
+    run = owed(people, "performance")
+    with a_store_out_of_reach(run):
+        assert performing.perform(run, now=builders.now()) is None
+    assert not CheckResult.objects.exists()
+    assert run in runs.waiting(builders.now())
+    assert performing.perform(run, now=builders.now()).verdict == "pass"
+
+
+def test_a_run_interrupted_time_and_again_ends_as_an_error_that_says_so(people):
+    run = owed(people, "performance")
+    with a_store_out_of_reach(run):
+        for _ in range(3):
+            assert performing.perform(run, now=builders.now()) is None
+    result = performing.perform(run, now=builders.now())
+    assert result.verdict == "error"
+    assert "interrupted 3 times" in result.reasons[0]
+    assert performing.perform(run, now=builders.now()) is None
+
+
+def test_an_outage_is_given_time_before_the_last_attempt(people):
+    run, now = owed(people, "performance"), builders.now()
+    with a_store_out_of_reach(run):
+        performing.perform(run, now=now)
+        performing.perform(run, now=now)
+    assert run not in runs.waiting(now + timedelta(minutes=9))
+    assert run in runs.waiting(now + timedelta(minutes=11))
+
+
+def test_a_missing_artifact_is_a_failure_for_good(people):
+    run = owed(people, "performance")
+    with builders.changed_on_disk(run.version):
+        assert performing.perform(run, now=builders.now()).verdict == "fail"
 
 
 def test_a_version_without_data_is_insufficient_and_says_what_is_missing(people):
@@ -70,31 +175,88 @@ def test_a_holdout_without_protected_attributes_is_insufficient_for_bias_alone(p
 
 
 def test_a_check_that_breaks_is_an_error_and_blocks(people):
-    version = builders.a_version(people.ada)
-    runs.open_missing(builders.now())
-
-    def broken(candidate, rules):
-        raise ZeroDivisionError
-
-    performing.perform(CheckRun.objects.get(check_name="bias"), broken, now=builders.now())
-    assert CheckResult.objects.get().verdict == "error"
+    made = builders.trained().holdout
+    spoilt = made.assign(**{payments.LABEL: made[payments.LABEL].map({0: "no", 1: "yes"})})
+    version = with_holdout(people, spoilt)
+    builders.check(version)
+    results = runs.results(version, policies.in_force(1))
+    assert results["performance"].verdict == "error"
+    assert "ValueError" in results["performance"].reasons[0]
     assert runs.verdict(version, policies.in_force(1)) == "error"
 
 
-def test_a_candidate_is_measured_beside_the_champion_on_the_same_rows(people):
-    champion = builders.a_champion(people)
+def test_a_check_that_nobody_knows_is_an_error_that_names_it(people):
+    checks = policies.in_force(1).rules["checks"]
+    builders.a_policy(people, checks={**checks, "novelty": {}})
+    version = builders.a_checked_version(people.ada)
+    result = runs.results(version, policies.in_force(1))["novelty"]
+    assert (result.verdict, "No check is named novelty" in result.reasons[0]) == ("error", True)
+
+
+def test_a_policy_without_a_parameter_is_insufficient_and_named(people):
+    builders.a_policy(people, parameters={"bias": {"smallest": 30}})
+    version = builders.a_checked_version(people.ada)
+    result = runs.results(version, policies.in_force(1))["drift"]
+    assert result.verdict == "insufficient"
+    assert "sets no delta, alpha for drift" in result.reasons[0]
+
+
+def with_holdout(people, frame, **columns):
+    """Register the model with another hold-out."""
     made = builders.trained()
-    columns = training.columns(made.schema, label=payments.LABEL, time=payments.TIME, protected=payments.PROTECTED)
-    other = builders.parquet(made.holdout.tail(900))
-    holdout = datasets.register(data=other, name="later", columns=columns, by=people.ada, now=builders.now())
-    version = versions.register(
-        model=champion.model,
+    roles = training.columns(made.schema, label=payments.LABEL, time=payments.TIME, protected=payments.PROTECTED)
+    sets = {
+        name: datasets.register(
+            data=builders.parquet(rows), name=name, columns=roles, by=people.ada, now=builders.now()
+        )
+        for name, rows in (("training", made.training), ("holdout", frame))
+    }
+    return versions.register(
+        model=builders.a_model(people.ada),
         files=builders.model_files(),
         by=people.ada,
         now=builders.now(),
         lineage={"source": "test"},
-        data={"training": champion.training, "reference": champion.reference, "holdout": holdout},
+        data={**sets, "reference": sets["training"]},
     )
+
+
+def test_rows_that_serving_refuses_are_left_out_and_counted(people):
+    made = builders.trained()
+    word = next(column.name for column in made.schema.columns if column.kind == "category")
+    frame = made.holdout.astype({word: "object"}).reset_index(drop=True)
+    frame.loc[:9, word] = "never seen"
+    version = with_holdout(people, frame)
+    builders.check(version)
+    results = runs.results(version, policies.in_force(1))
+    found = {item["name"]: item for item in results["consistency"].measurements}
+    assert found["unscorable_rows"]["value"] == 10
+    assert found["unscorable_share"]["value"] == pytest.approx(10 / len(frame))
+    assert found["online_batch_difference"]["value"] == 0
+    assert results["performance"].evidence["rows"] == len(frame) - 10
+
+
+def test_only_versions_that_matter_are_checked_again_under_a_new_policy(people):
+    champion = builders.a_champion(people)
+    builders.a_checked_version(people.ada, description="Neither newest nor asked for.")
+    builders.a_checked_version(people.ada, description="The newest.")
+    untouched = builders.a_version(people.ada, "other")
+    builders.a_policy(people, retention_days=1)
+    opened = {run.version for run in runs.open_missing(builders.now())}
+    assert {str(version) for version in opened} == {str(champion), "fraud v3", str(untouched)}
+
+
+def test_finding_what_is_owed_is_one_query_however_many_versions(people, django_assert_num_queries):
+    for name in ("one", "two", "three"):
+        builders.a_version(people.ada, name)
+    assert len(runs.open_missing(builders.now())) == 12
+    with django_assert_num_queries(1):
+        assert runs.open_missing(builders.now()) == []
+
+
+def test_a_candidate_is_measured_beside_the_champion_on_the_same_rows(people):
+    champion = builders.a_champion(people)
+    version = with_holdout(people, builders.trained().holdout.tail(900))
     builders.check(version)
     policy = policies.in_force(1)
     own = runs.results(champion, policy)

@@ -36,6 +36,7 @@ NEEDS = {
     ),
     "checks": ("import monitoring.tasks.checks", {"sklearn", "fairlearn", "pandas", "scipy"}),
     "drift": ("import monitoring.tasks.drift", {"evidently", "pandas"}),
+    "monitors": ("import monitoring.tasks.monitors", {"sklearn", "pandas", "scipy"}),
     "train": ("import governance.tasks.train", {"pyarrow"}),
     "governor": ("import governance.tasks.governor", {"cryptography"}),
     "worker": ("import monitoring.tasks.nudges, governance.tasks.nudges", {"psycopg"}),
@@ -44,6 +45,7 @@ NEEDS = {
 NEEDS_OF_SOME = {
     "scoring": (f"{SCORING}; {RUNTIMES}", {"lightgbm", "xgboost", "shap", "skops"}),
     "checks": (f"import scoring.runtimes.lightgbm_runtime; {RUNTIMES}", {"lightgbm", "xgboost", "shap", "skops"}),
+    "monitors": (f"import scoring.runtimes.lightgbm_runtime; {RUNTIMES}", {"lightgbm", "xgboost", "shap", "skops"}),
     "web": (STORE, {"storages", "boto3"}),
     "train": ("import governance.training", {"lightgbm", "mlflow"}),
 }
@@ -76,6 +78,7 @@ def test_a_process_imports_what_it_needs_and_evidently_only_where_drift_is_shown
     loaded = modules(process, code)
     assert needed <= loaded
     assert "evidently" not in loaded or process == "drift"
+    assert "fairlearn" not in loaded or process == "checks"
     if process in ("web", "scoring", "sequencer", "beat"):
         assert not loaded & HEAVY
     if process != "scoring":

@@ -1,0 +1,30 @@
+"""Whether the candidate repeats itself, by the very code that serves."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from monitoring import frames
+from monitoring.candidates import Candidate
+from monitoring.checks import consistency
+from monitoring.measurement import Measured
+from scoring import runtimes
+
+ONLINE_ROWS = 300  # rows sent one by one as JSON to compare with the batch
+
+
+def measure(candidate: Candidate, rules: Mapping[str, Any]) -> Measured:
+    """Measure reproduction of scores: recorded, one by one, in batch; and rows of the holdout that serving refuses."""
+    rows = candidate.holdout.head(ONLINE_ROWS).to_dict("records")
+    sent = [candidate.schema.vector(frames.plain(row, candidate.schema)) for row in rows]
+    flavour = candidate.runtime.flavour
+    online = np.array([float(runtimes.checked(candidate.runtime.explain(row[None]), flavour).score[0]) for row in sent])
+    return consistency.measure(
+        golden=candidate.golden(),
+        online=online,
+        batch=candidate.scores,
+        champion=candidate.champion_scores,
+        budget=rules["review_budget"],
+        unscorable=len(candidate.every_row) - len(candidate.holdout),
+    )
