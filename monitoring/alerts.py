@@ -43,8 +43,8 @@ def raise_for_run(run: MonitorRun, now: datetime) -> None:
 
 def raise_for_refused_loads(now: datetime) -> int:
     """Raise an alert for each refused load that has none; return how many."""
-    waiting = RefusedLoad.objects.filter(alert=None).select_related("deployment__model")
-    for refused in waiting:
+    raised = 0
+    for refused in RefusedLoad.objects.filter(alert=None).select_related("deployment__model"):
         with transaction.atomic():
             alert, made = Alert.objects.get_or_create(
                 refused=refused,
@@ -57,7 +57,8 @@ def raise_for_refused_loads(now: datetime) -> int:
             )
             if made:
                 _enter(alert, now)
-    return len(waiting)
+        raised += made
+    return raised
 
 
 def _enter(alert: Alert, now: datetime) -> None:

@@ -113,9 +113,9 @@ def _outcomes(deployment: Deployment) -> QuerySet[Outcome]:
 
 def _drift(deployment: Deployment, rows: QuerySet[Any], size: int) -> Window:
     """Inputs and scores of the next window of decisions against the version's reference."""
-    taken = list(rows.only("xid", "at", "score", "vector")[:size])
     candidate = Candidate(deployment.package.version)
     reference = frames.encode(candidate.reference, candidate.schema)
+    taken = list(rows.only("xid", "at", "score", "vector")[:size])
     names = [*candidate.schema.names, SCORE]
     before = np.column_stack([reference, candidate.runtime.score(reference)])
     after = np.column_stack([np.array([row.vector for row in taken]), [row.score for row in taken]])
@@ -146,7 +146,7 @@ def _window(taken: list[Any], moments: list[datetime], measured: Measured) -> Wi
 
 
 def _all(rows: QuerySet[Any], size: int) -> int:
-    return rows[:size].count()
+    return rows.order_by()[:size].count()
 
 
 def _distinct(rows: QuerySet[Any], size: int) -> int:
