@@ -1,7 +1,6 @@
 """Proofs out of the stored tree: inclusion of an entry, consistency of two heads."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from django.conf import settings
 
@@ -86,11 +85,6 @@ def entry_at(log: str, index: int) -> LedgerEntry:
 def origin(log: str) -> str:
     """Return the name a log signs under."""
     return f"{settings.LOG_ORIGIN}/{log}"
-
-
-def published(log: str) -> Path:
-    """Return the file a log's newest checkpoint is published in."""
-    return settings.PUBLISHED_LOG / log / "checkpoint"
 
 
 def verifier(log: str) -> notes.Verifier:

@@ -11,7 +11,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection, transaction
 
-from registry import keys, merkle, notes, proofs
+from registry import anchor, keys, merkle, notes, proofs
 from registry.ledger import LOGS
 from registry.models import Checkpoint, Leaf, Tile, Tree
 from registry.refusals import Mismatch
@@ -45,18 +45,24 @@ class Sequencer:
     log: str
     signer: notes.Signer
     peaks: merkle.Peaks
+    published: notes.Checkpoint
 
     @classmethod
     def open(cls, log: str) -> "Sequencer":
-        """Take up a log where the database says it stands, refusing a tree that contradicts its own head."""
+        """Take up a log where the database says it stands; Mismatch unless that extends what was published."""
+        published = anchor.demanded(log)
         head = Tree.objects.filter(log=log).order_by("-size").first()
         size = head.size if head else 0
         tree = proofs.StoredTree(log)
         peaks = merkle.Peaks(size, [tree.subtree(*place) for place in merkle.peaks_at(size)])
         if head and peaks.root() != bytes(head.root):
             raise Mismatch(f"The {log} log is damaged: its {size} entries do not hash to its head. Run verify_ledger.")
+        _demand_extension(published, peaks, tree)
         path = Path(settings.LOG_KEY_FILE).with_suffix(f".{log}.key") if settings.LOG_KEY_FILE else ""
-        return cls(log, keys.signer(str(path)), peaks)
+        opened = cls(log, keys.signer(str(path)), peaks, published)
+        if anchor.newest(log) is None:  # a new log: from its first entry on, a missing file means a lost one
+            anchor.swap(log, None, opened.signer.note(str(published)))
+        return opened
 
     def advance(self, now: datetime, *, sweep: bool = False) -> int:
         """Sequence what is pending, sign the new head, publish it; return how many entries were placed.
@@ -113,20 +119,32 @@ class Sequencer:
             self._fill_tiles(first // width, roots, level + 1)
 
     def _sign(self, now: datetime) -> None:
-        """Sign and publish the newest head unless that is done; nothing older is ever signed again."""
+        """Sign and publish the newest head unless that is done; nothing older is ever signed again.
+
+        Published before it is put on record: after a crash in between, the same note is published again.
+        """
         head = Tree.objects.filter(log=self.log).order_by("-size").first()
         if head is None or Checkpoint.objects.filter(tree=head).exists():
             return
-        text = str(notes.Checkpoint(proofs.origin(self.log), head.size, bytes(head.root)))
-        checkpoint = Checkpoint.objects.create(tree=head, note=self.signer.note(text), signed_at=now)
-        _publish(proofs.published(self.log), checkpoint.note)
+        stands = notes.Checkpoint(proofs.origin(self.log), self.peaks.size, self.peaks.root())
+        if (head.size, bytes(head.root)) != (stands.size, stands.root):
+            raise Mismatch(
+                f"The newest head of the {self.log} log is not the one this sequencer made. Run verify_ledger."
+            )
+        note = self.signer.note(str(stands))
+        anchor.swap(self.log, self.published, note)
+        self.published = stands
+        Checkpoint.objects.create(tree=head, note=note, signed_at=now)
 
 
-def _publish(path: Path, note: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    fresh.write_text(note)
-    fresh.replace(path)
+def _demand_extension(published: notes.Checkpoint, peaks: merkle.Peaks, tree: proofs.StoredTree) -> None:
+    if published.size > peaks.size:
+        raise anchor.cut(published, peaks.size)
+    proof = merkle.consistency_proof(published.size, peaks.size, tree.subtree) if published.size else []
+    try:
+        merkle.verify_consistency(published.size, published.root, peaks.size, peaks.root(), proof)
+    except Mismatch as mismatch:
+        raise anchor.rewritten(published) from mismatch
 
 
 def open_all() -> list[Sequencer]:

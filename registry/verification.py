@@ -5,8 +5,8 @@ from typing import Any
 
 from django.db import connection
 
-from registry import merkle, notes, proofs
-from registry.models import Tree
+from registry import anchor, merkle, notes, proofs
+from registry.models import Checkpoint, Tree
 from registry.refusals import Mismatch
 
 _ENTRIES = """
@@ -19,8 +19,30 @@ WHERE l.log = %s ORDER BY l.index
 
 
 def verify(log: str) -> int:
-    """Check every entry, head and signature of a log; return its size or raise Mismatch naming the first false one."""
+    """Check every entry, head and signature of a log, and that it extends the published checkpoint.
+
+    Returns its size, or raises Mismatch naming the first thing that is not as signed.
+    """
+    published = anchor.demanded(log)
     heads = {head.size: head for head in Tree.objects.filter(log=log).select_related("checkpoint")}
+    newest = heads[max(heads)] if heads else None
+    peaks = merkle.Peaks()
+    for peaks in _grown(log):
+        if peaks.size in heads:
+            _check_head(log, heads.pop(peaks.size), peaks.root())
+        if peaks.size == published.size and peaks.root() != published.root:
+            raise anchor.rewritten(published)
+    if heads:
+        raise Mismatch(f"The {log} log ends at entry {peaks.size}, but heads up to {max(heads)} are on record.")
+    if published.size > peaks.size:
+        raise anchor.cut(published, peaks.size)
+    if newest and not Checkpoint.objects.filter(tree=newest).exists():
+        raise Mismatch(f"The newest head of the {log} log ({newest.size}) is not signed. The sequencer signs at once.")
+    return peaks.size
+
+
+def _grown(log: str) -> Iterator[merkle.Peaks]:
+    """Yield the tree as it stands after each entry, recomputed from the entries' bytes alone."""
     peaks = merkle.Peaks()
     for index, row in enumerate(_entries(log)):
         if row[0] != index:
@@ -28,15 +50,7 @@ def verify(log: str) -> int:
         if row[2:6] != row[6:10]:
             raise Mismatch(f"Entry {index} of the {log} log: its columns do not repeat what its bytes say.")
         peaks.add(merkle.leaf_hash(bytes(row[1])))
-        if peaks.size in heads:
-            _check_head(log, heads.pop(peaks.size), peaks.root())
-    if heads:
-        raise Mismatch(f"The {log} log ends at entry {peaks.size}, but heads up to {max(heads)} are on record.")
-    newest = Tree.objects.filter(log=log).order_by("-size").first()
-    if newest and not hasattr(newest, "checkpoint"):
-        raise Mismatch(f"The newest head of the {log} log ({newest.size}) is not signed. The sequencer signs at once.")
-    _check_published(log)
-    return peaks.size
+        yield peaks
 
 
 def _entries(log: str) -> Iterator[tuple[Any, ...]]:
@@ -54,14 +68,3 @@ def _check_head(log: str, head: Tree, root: bytes) -> None:
         found = notes.Checkpoint.open(checkpoint.note, proofs.verifier(log))
         if (found.origin, found.size, found.root) != (proofs.origin(log), head.size, root):
             raise Mismatch(f"The checkpoint of the {log} log at {head.size} speaks of another tree.")
-
-
-def _check_published(log: str) -> None:
-    """The published checkpoint must not be ahead of the database: that is what a rollback looks like."""
-    path = proofs.published(log)
-    if not path.exists():
-        return
-    found = notes.Checkpoint.open(path.read_text(), proofs.verifier(log))
-    head = Tree.objects.filter(log=log, size=found.size).first()
-    if head is None or bytes(head.root) != found.root:
-        raise Mismatch(f"The published checkpoint of the {log} log ({found.size}) is not a head of this database.")

@@ -1,13 +1,12 @@
 """The ledger browser, and the published checkpoints."""
 
 import orjson
-from django.conf import settings
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_safe
 
-from registry import merkle, proofs
+from registry import anchor, merkle, proofs
 from registry.ledger import GOVERNANCE, LOGS
 from registry.models import Checkpoint, LedgerEntry
 from registry.pages import kept, lines, needs, screenful, whole_number
@@ -102,9 +101,8 @@ def _entry_page(request: HttpRequest, entry: LedgerEntry) -> HttpResponse:
 @require_safe
 def checkpoint(request: HttpRequest, log: str) -> HttpResponse:
     """Serve the newest published checkpoint of a log: public, so that anybody can hold us to it."""
-    path = settings.PUBLISHED_LOG / _known(log) / "checkpoint"
     try:
-        note = path.read_bytes()
+        note = anchor.path(_known(log)).read_bytes()
     except FileNotFoundError as error:
         raise Http404("This log has no checkpoint yet.") from error
     return HttpResponse(note, content_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-cache"})
