@@ -92,7 +92,7 @@ STORAGES = {
         }
         if _artifacts.startswith("s3://")
         else {
-            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "BACKEND": "registry.durable.Storage",
             "OPTIONS": {
                 "location": _artifacts,
                 "file_permissions_mode": 0o640,  # data sets name people: a group may share the folder, nobody else
