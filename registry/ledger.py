@@ -43,11 +43,23 @@ def append(
 ) -> LedgerEntry:
     """Enter an event about a subject (`kind:id`) by an actor (`user:id` or `service:name`) in this transaction.
 
-    `facts` are a JSON object without personal data; long records are entered by their digest. Raises RuntimeError
-    outside a transaction, because an entry must not outlive the change it tells of, and Invalid above 4 KiB.
+    `facts` are a JSON object without personal data; long records and texts are entered by their digest. Raises
+    RuntimeError outside a transaction, because an entry must not outlive the change it tells of, and Invalid above
+    4 KiB.
     """
+    return append_all(event, about=[(subject, facts)], actor=actor, at=at, log=log)[0]
+
+
+def append_all(
+    event: StrEnum, *, about: Iterable[tuple[str, dict[str, Any]]], actor: str, at: datetime, log: str = GOVERNANCE
+) -> list[LedgerEntry]:
+    """Enter the same event about many subjects (pairs of subject and facts), as `append` does for one."""
     if not connection.in_atomic_block:
         raise RuntimeError("ledger.append() must run inside the transaction of the change it records.")
+    return LedgerEntry.objects.bulk_create([_entry(event, subject, actor, at, facts, log) for subject, facts in about])
+
+
+def _entry(event: StrEnum, subject: str, actor: str, at: datetime, facts: dict[str, Any], log: str) -> LedgerEntry:
     entry = LedgerEntry(uuid=uuid7(), log=log, event=event, subject=subject, actor=actor, at=at)
     entry.bytes = orjson.dumps(
         {
@@ -63,7 +75,6 @@ def append(
     )
     if len(entry.bytes) > LARGEST_ENTRY:
         raise Invalid(f"This {event} is too long to be entered ({len(entry.bytes)} bytes of 4,096). Shorten its texts.")
-    entry.save(force_insert=True)
     return entry
 
 

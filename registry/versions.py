@@ -155,7 +155,7 @@ def alias(*, model: RegisteredModel, name: str, version: ModelVersion | None, by
     if name.lower() in SERVING_ALIASES:
         raise Conflict(f"@{name} mirrors what is deployed and cannot be set. Ask for approval and promote a version.")
     Alias.objects.create(model=model, name=name, version=version, set_by=by, set_at=now)
-    facts = {"alias": name, "version": version.digest if version else None}
+    facts = {"alias": canonical.digest(name), "version": version.digest if version else None}
     ledger.append(Event.MODEL_ALIASED, subject=f"model:{model.id}", actor=by.actor, at=now, facts=facts)
 
 

@@ -1,7 +1,6 @@
 """Answer with the champion, and keep answer, inputs and explanation together before anybody sees them."""
 
 import hashlib
-import secrets
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,17 +13,11 @@ from registry import ledger
 from registry.ids import uuid7
 from registry.models import Package, User
 from registry.refusals import Invalid, Unknown
-from scoring import runtimes, serving
+from scoring import commitments, runtimes, serving
 from scoring.events import Event
 from scoring.models import Decision
 
 REASONS = 4  # at most this many principal reasons: more are unlikely to help (Reg B commentary)
-_COMMIT = b"countersign/commit/v1/"
-
-
-def commit(part: str, salt: bytes, data: bytes) -> str:
-    """Return the salted commitment under which a part of a decision enters the ledger."""
-    return hashlib.sha256(_COMMIT + part.encode() + b"\0" + salt + data).hexdigest()
 
 
 def decide(
@@ -127,8 +120,8 @@ def _build(served: serving.Serving, explained: runtimes.Explained, inputs: bytes
         attributions=attributions,
         inputs=inputs,
         answer=orjson.dumps(answer, option=orjson.OPT_SORT_KEYS),
-        inputs_salt=secrets.token_bytes(32),
-        answer_salt=secrets.token_bytes(32),
+        inputs_salt=commitments.salt(),
+        answer_salt=commitments.salt(),
     )
 
 
@@ -136,8 +129,8 @@ def _record(decision: Decision, served: serving.Serving, by: User, now: datetime
     facts = {
         "deployment": served.deployment.pk,
         "package": served.package.digest,
-        "inputs": commit("inputs", bytes(decision.inputs_salt), bytes(decision.inputs)),
-        "answer": commit("answer", bytes(decision.answer_salt), bytes(decision.answer)),
+        "inputs": commitments.commit("inputs", bytes(decision.inputs_salt), bytes(decision.inputs)),
+        "answer": commitments.commit("answer", bytes(decision.answer_salt), bytes(decision.answer)),
     }
     with transaction.atomic():
         decision.save(force_insert=True)

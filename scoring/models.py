@@ -64,6 +64,7 @@ class Outcome(models.Model):
     """The truth about a decision, as one source reported it later: 1 when the adverse event happened.
 
     `deployment` repeats the decision's, so that the outcomes of what serves are found in their order by one index.
+    The ledger commits to label, source and moment with `salt` (32 bytes) and says none of them.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7)
@@ -73,6 +74,7 @@ class Outcome(models.Model):
     label = models.PositiveSmallIntegerField()
     source = models.CharField(max_length=60)
     observed_at = models.DateTimeField()
+    salt = models.BinaryField()
     recorded_by = models.ForeignKey(User, on_delete=models.PROTECT)
     recorded_at = models.DateTimeField()
 

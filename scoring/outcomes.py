@@ -8,9 +8,10 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.dateparse import parse_datetime
 
-from registry import ledger
+from registry import canonical, ledger
 from registry.models import User
 from registry.refusals import Conflict, Invalid, Unknown
+from scoring import commitments
 from scoring.events import Event
 from scoring.models import Decision, Outcome
 
@@ -31,8 +32,21 @@ def record(*, outcomes: Sequence[Mapping[str, Any]], by: User, now: datetime) ->
     strange = [str(row.decision_id) for row in parsed if row.decision_id not in known]
     if strange:
         raise Unknown(f"No decision {strange[0]} is on record ({len(strange)} of {len(parsed)} are unknown).")
-    with transaction.atomic():
-        return sum(_add(row, known[row.decision_id], by, now) for row in parsed)
+    for row in parsed:
+        row.deployment_id = known[row.decision_id]
+        row.salt, row.recorded_by, row.recorded_at = commitments.salt(), by, now
+    return _add(parsed, by, now)
+
+
+def said(outcome: Outcome) -> bytes:
+    """Return the canonical bytes of what was reported: what the ledger commits to."""
+    observed = outcome.observed_at.astimezone(UTC).isoformat()
+    return canonical.dump({"label": outcome.label, "source": outcome.source, "observed_at": observed})
+
+
+def commitment(outcome: Outcome) -> str:
+    """Return the commitment under which an outcome is entered."""
+    return commitments.commit("outcome", bytes(outcome.salt), said(outcome))
 
 
 def _parse(item: Mapping[str, Any], place: int, now: datetime) -> Outcome:
@@ -67,22 +81,24 @@ def _moment(text: str) -> datetime | None:
         return None
 
 
-def _add(row: Outcome, deployment: int, by: User, now: datetime) -> int:
-    found, made = Outcome.objects.get_or_create(
-        decision_id=row.decision_id,
-        source=row.source,
-        observed_at=row.observed_at,
-        defaults={"label": row.label, "deployment_id": deployment, "recorded_by": by, "recorded_at": now},
-    )
-    if found.label != row.label:
-        raise Conflict(
-            f"{row.source} said {found.label} about decision {row.decision_id} at that moment. A correction is an "
-            "outcome observed later: send it with the moment it became known."
-        )
-    if made:
-        facts = {"label": row.label, "source": row.source, "observed_at": row.observed_at.isoformat()}
-        subject = f"decision:{row.decision_id}"
-        ledger.append(
-            Event.OUTCOME_RECORDED, subject=subject, actor=by.actor, at=now, facts=facts, log=ledger.DECISIONS
-        )
-    return int(made)
+@transaction.atomic
+def _add(rows: list[Outcome], by: User, now: datetime) -> int:
+    # In one order for everybody: two requests that bring the same outcomes wait for each other, never both ways.
+    Outcome.objects.bulk_create(sorted(rows, key=_key), ignore_conflicts=True)
+    stored = Outcome.objects.filter(decision__in={row.decision_id for row in rows})
+    known = {_key(row): row for row in stored}
+    for row in rows:
+        if known[_key(row)].label != row.label:
+            raise Conflict(
+                f"{row.source} said {known[_key(row)].label} about decision {row.decision_id} at that moment. A "
+                "correction is an outcome observed later: send it with the moment it became known."
+            )
+    new = [row for row in rows if known[_key(row)].pk == row.pk]
+    about = [(f"decision:{row.decision_id}", {"outcome": commitment(row)}) for row in new]
+    ledger.append_all(Event.OUTCOME_RECORDED, about=about, actor=by.actor, at=now, log=ledger.DECISIONS)
+    return len(new)
+
+
+def _key(row: Outcome) -> tuple[UUID, str, datetime]:
+    """Return what makes an outcome one and the same."""
+    return row.decision_id, row.source, row.observed_at

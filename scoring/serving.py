@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from registry import artifacts, ledger, versions
+from registry import artifacts, canonical, ledger, versions
 from registry.models import Package
 from registry.refusals import Refusal, Unavailable
 from registry.schema import Schema
@@ -100,7 +100,7 @@ def record_refusal(deployment: Deployment, reason: str, now: datetime) -> None:
     with transaction.atomic():
         _, made = RefusedLoad.objects.get_or_create(deployment=deployment, reason=reason, defaults={"at": now})
         if made:
-            facts = {"deployment": deployment.pk, "reason": reason}
+            facts = {"deployment": deployment.pk, "reason": canonical.digest(reason)}
             ledger.append(
                 Event.DEPLOYMENT_REFUSED,
                 subject=f"model:{deployment.model_id}",

@@ -24,7 +24,7 @@ from registry import datasets, policies, sequencing, versions
 from registry.ledger import LOGS
 from registry.models import Dataset, LedgerEntry, ModelVersion, RegisteredModel, User
 from registry.schema import SCORE, Column, Schema
-from scoring import decisions, serving
+from scoring import decisions, outcomes, serving
 from scoring.models import Decision
 
 PASSWORD = "correct horse battery"
@@ -166,6 +166,17 @@ def features(place: int = 0) -> dict[str, object]:
 
 def a_decision(people, place: int = 0, **given) -> Decision:
     return decisions.decide(name="fraud", features=features(place), by=people.engine, now=now(), **given)
+
+
+def an_outcome(people, decision: Decision, label: int = 1, source: str = "chargeback", days: float = 0) -> None:
+    """What a source reports about a decision, observed `days` ago."""
+    told = {
+        "decision": str(decision.id),
+        "label": label,
+        "source": source,
+        "observed_at": later(-days).isoformat(),
+    }
+    outcomes.record(outcomes=[told], by=people.engine, now=now())
 
 
 def sequence() -> None:

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from governance import approvals
 from governance.models import ApprovalRequest, Signature
 from monitoring import runs
@@ -14,8 +12,8 @@ from monitoring.models import CheckResult
 from registry import canonical, ledger, packages, people, policies, proofs, versions
 from registry.ledger import LOGS
 from registry.models import LedgerEntry, ModelVersion, Package, Policy, User
-from scoring import deployments
-from scoring.models import Decision, Deployment
+from scoring import deployments, outcomes
+from scoring.models import Decision, Deployment, Outcome
 
 README = """This archive is a Countersign dossier: {title}.
 
@@ -27,7 +25,8 @@ needs Python 3.8 and nothing else. Get the public keys from somebody other than 
 records/    what was registered, judged, requested and signed; a ledger entry names the SHA-256 of each
 entries/    the ledger entries, byte for byte; proofs/ shows each one's place in the log (c2sp.org/tlog-proof@v1)
 warrants/   the governor's signed statements that let servers load a package (DSSE, in-toto)
-decision/   one decision's inputs and answer with the salts of their commitments: personal data, handle as such
+decision/   one decision's inputs, answer and outcomes with the salts of their commitments: personal data, handle
+            as such
 """
 
 
@@ -63,12 +62,23 @@ def of_decision(decision: Decision) -> Contents:
     version = decision.deployment.package.version
     contents = Contents(f"decision {decision.id} by {version}")
     _add_version(contents, version)
-    contents.enter(ledger.about([f"decision:{decision.id}"]))
-    contents.files["decision/inputs.json"] = bytes(decision.inputs)
-    contents.files["decision/answer.json"] = bytes(decision.answer)
-    salts = {"inputs": bytes(decision.inputs_salt).hex(), "answer": bytes(decision.answer_salt).hex()}
-    contents.files["decision/salts.json"] = orjson.dumps(salts, option=orjson.OPT_SORT_KEYS)
+    entries = list(ledger.about([f"decision:{decision.id}"]))
+    contents.enter(entries)
+    parts = {"inputs": (decision.inputs, decision.inputs_salt), "answer": (decision.answer, decision.answer_salt)}
+    for outcome in _entered(decision, entries):
+        parts[f"outcome/{outcome.id}"] = (outcomes.said(outcome), outcome.salt)
+    for part, (data, _) in parts.items():
+        contents.files[f"decision/{part}.json"] = bytes(data)
+    contents.files["decision/salts.json"] = canonical.dump(
+        {part: bytes(salt).hex() for part, (_, salt) in parts.items()}
+    )
     return _finish(contents)
+
+
+def _entered(decision: Decision, entries: list[LedgerEntry]) -> list[Outcome]:
+    """Return the outcomes that these entries commit to: one recorded a moment later belongs to a later dossier."""
+    said = {ledger.facts_of(entry).get("outcome") for entry in entries}
+    return [outcome for outcome in decision.outcomes.all() if outcomes.commitment(outcome) in said]
 
 
 def _add_version(contents: Contents, version: ModelVersion) -> None:

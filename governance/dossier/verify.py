@@ -389,22 +389,47 @@ def check_deployments(files, keys, objects, entries):
 def check_decision(files, objects, entries, served):
     """Check that the decision is the one entered, adds up, and follows from the package that was signed."""
     answered = [e for e in entries.values() if e["event"] == "decision.answered"]
-    if not any(path.startswith("decision/") for path in files):
+    parts = sorted(path for path in files if path.startswith("decision/") and path != "decision/salts.json")
+    if not parts and "decision/salts.json" not in files:
         return
     if len(answered) != 1:
         raise Bad("decision: not exactly one answer is entered")
     facts = answered[0]["facts"]
     salts = parse(files.get("decision/salts.json", b""), "decision/salts.json")
+    found = {path: committed(files[path], path, salts) for path in parts}
     for part in ("inputs", "answer"):
         path = "decision/%s.json" % part
-        salted = bytes.fromhex(salts[part]) + files.get(path, b"")
-        if hashlib.sha256(b"countersign/commit/v1/" + part.encode() + b"\0" + salted).hexdigest() != facts[part]:
+        if found.pop(path, None) != facts[part]:
             raise Bad("%s: not what was committed to when it was answered" % path)
+    check_outcomes(found, answered[0]["subject"], entries)
     if served.get(facts["deployment"]) != facts["package"]:
         raise Bad("decision: it was answered by a package that was not deployed")
     package = record(objects, "package", facts["package"], "decision")
     record(objects, "version", package["version"], "decision")
     check_answer(parse(files["decision/answer.json"], "decision/answer.json"), package)
+
+
+def committed(data, path, salts):
+    """Return the commitment under which a part of the decision must have been entered."""
+    name = path[len("decision/") : -len(".json")]
+    if name not in salts:
+        raise Bad("%s: its salt is not in decision/salts.json" % path)
+    prefix = b"countersign/commit/v1/" + name.split("/")[0].encode() + b"\0"
+    return hashlib.sha256(prefix + bytes.fromhex(salts[name]) + data).hexdigest()
+
+
+def check_outcomes(found, subject, entries):
+    """Check that the outcomes (path -> commitment) are those entered about the decision, and that none is left out."""
+    owed = {
+        entry["facts"]["outcome"]: path
+        for path, entry in entries.items()
+        if entry["event"] == "outcome.recorded" and entry["subject"] == subject
+    }
+    for path in sorted(found):
+        if owed.pop(found[path], None) is None:
+            raise Bad("%s: not what was committed to when it was recorded" % path)
+    for path in sorted(owed.values()):
+        raise Bad("%s: the outcome it commits to is not in the dossier" % path)
 
 
 def check_answer(answer, package):

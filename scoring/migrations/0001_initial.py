@@ -63,6 +63,7 @@ class Migration(migrations.Migration):
                 ('label', models.PositiveSmallIntegerField()),
                 ('source', models.CharField(max_length=60)),
                 ('observed_at', models.DateTimeField()),
+                ('salt', models.BinaryField()),
                 ('recorded_at', models.DateTimeField()),
                 ('decision', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='outcomes', to='scoring.decision')),
                 ('deployment', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='scoring.deployment')),

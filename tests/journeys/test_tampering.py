@@ -16,7 +16,7 @@ from django.db.utils import ProgrammingError
 
 from governance import privileges
 from governance.dossier import contents, issue, verify
-from registry import anchor, ledger, merkle, proofs, sequencing
+from registry import anchor, canonical, ledger, merkle, proofs, sequencing
 from registry.ledger import GOVERNANCE
 from registry.models import Checkpoint, LedgerEntry, Tile, Tree
 from registry.notes import Signer
@@ -30,6 +30,8 @@ from tests import builders
 def dossier(committed):
     builders.a_champion(committed)
     decision = builders.a_decision(committed, attributes={"age_band": "26-40"})
+    builders.an_outcome(committed, decision, label=0, source="call centre", days=2)
+    builders.an_outcome(committed, decision, label=1, source='Zoë "Z" Müller')
     issued = issue.for_decision(decision=decision, by=committed.clara, now=builders.now())
     builders.sequence()
     return issue.archive(issued)
@@ -132,6 +134,35 @@ def test_a_dossier_under_the_name_of_another_decision_is_refused(committed):
     builders.sequence()
     with pytest.raises(verify.Bad, match=f"title is not what it holds, which is decision {decision.id}"):
         verify.verify(issue.archive(issued))
+
+
+def test_a_dossier_shows_each_outcome_and_the_log_shows_none(dossier):
+    files = verify.unpack(dossier)
+    told = sorted(files[path].decode() for path in files if path.startswith("decision/outcome/"))
+    assert [json.loads(text)["label"] for text in told] == [0, 1]
+    entries = b"".join(data for path, data in files.items() if path.startswith("entries/decisions/"))
+    assert b"call centre" not in entries
+    assert "Müller".encode() not in entries
+    assert b"label" not in entries
+
+
+def test_an_outcome_changed_before_the_dossier_was_issued_is_named(committed):
+    """Whoever runs the platform can issue a dossier over anything; the entry made when the label came cannot follow."""
+    builders.a_champion(committed)
+    decision = builders.a_decision(committed)
+    builders.an_outcome(committed, decision)
+    honest = contents.of_decision(decision)
+    path = f"decision/outcome/{decision.outcomes.get().id}.json"
+    honest.files[path] = honest.files[path].replace(b'"label":1', b'"label":0')
+    forged = issue._issue("decision", f"decision:{decision.id}", honest, committed.clara, builders.now())
+    with superuser("scoring_outcome") as execute:
+        execute("UPDATE scoring_outcome SET label = 0")
+    without = issue.for_decision(decision=decision, by=committed.clara, now=builders.now())
+    builders.sequence()
+    with pytest.raises(verify.Bad, match=f"{path}: not what was committed to when it was recorded"):
+        verify.verify(issue.archive(forged))
+    with pytest.raises(verify.Bad, match="entries/decisions/.*: the outcome it commits to is not in the dossier"):
+        verify.verify(issue.archive(without))
 
 
 def test_other_keys_than_the_pinned_ones_are_refused(dossier):
@@ -348,7 +379,10 @@ def test_a_swapped_artifact_file_never_scores_and_raises_no_silent_wrong_model(p
     with builders.changed_on_disk(version), pytest.raises(Unavailable, match="does not verify"):
         builders.a_decision(people)
     assert not Decision.objects.exists()
-    assert "changed after they were registered" in RefusedLoad.objects.get().reason
+    reason = RefusedLoad.objects.get().reason
+    assert "changed after they were registered" in reason
+    entry = LedgerEntry.objects.get(event="deployment.refused")
+    assert ledger.facts_of(entry)["reason"] == canonical.digest(reason)
 
 
 def test_a_warrant_of_another_model_is_refused(committed):

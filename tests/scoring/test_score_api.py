@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from registry import ledger, people
 from registry.models import LedgerEntry
-from scoring import decisions, serving
+from scoring import commitments, decisions, serving
 from scoring.models import Decision, Outcome
 from tests import builders
 
@@ -50,7 +50,7 @@ def test_an_answer_is_explained_and_on_record_before_it_is_seen(champion, engine
     entry = LedgerEntry.objects.get(subject=f"decision:{seen['decision_id']}")
     decision = Decision.objects.get()
     facts = ledger.facts_of(entry)
-    assert facts["answer"] == decisions.commit("answer", bytes(decision.answer_salt), bytes(decision.answer))
+    assert facts["answer"] == commitments.commit("answer", bytes(decision.answer_salt), bytes(decision.answer))
     assert b"female" not in bytes(entry.bytes)
 
 
