@@ -1,8 +1,10 @@
 """scikit-learn classifiers from skops files, whose types are checked against a list before anything is built.
 
-Logistic regression (alone or behind a StandardScaler) is explained in closed form; trees and forests by
-shap.TreeExplainer, path-dependent.
+Scores are the model's own. Logistic regression, alone or behind scalers that treat each feature by itself, is explained
+in closed form; trees and forests by shap.TreeExplainer, path-dependent.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 import shap
@@ -15,7 +17,7 @@ from sklearn.ensemble import (
 )
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
 from registry.refusals import Invalid
 from scoring.runtimes import Explained
@@ -27,29 +29,34 @@ _TREES = (
     RandomForestClassifier,
     ExtraTreesClassifier,
 )
+_SCALERS = (StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler)
 _TRUSTED = "sklearn."  # types whose loading runs no code but scikit-learn's own
 
 
 class Linear:
-    """Logistic regression: the attribution of a feature is its weight times its distance from the mean."""
+    """Logistic regression: the attribution of a feature is its weight times its value as the scalers give it."""
 
     flavour = flavour
 
-    def __init__(self, model: LogisticRegression, scaler: StandardScaler | None) -> None:
-        scale = scaler.scale_ if scaler is not None else np.ones(model.coef_.shape[1])
-        self.weights = model.coef_[0] / scale
-        self.centre = scaler.mean_ if scaler is not None else np.zeros(model.coef_.shape[1])
-        self.base = float(model.intercept_[0])
+    def __init__(
+        self, whole: LogisticRegression | Pipeline, last: LogisticRegression, scalers: Pipeline | None
+    ) -> None:
+        self.whole, self.scalers = whole, scalers
+        self.weights, self.base = last.coef_[0], float(last.intercept_[0])
 
     def score(self, rows: np.ndarray) -> np.ndarray:
-        """Return probabilities of shape (n,)."""
-        return self.explain(rows).score
+        """Return probabilities of shape (n,): the model's own, each row by itself."""
+        return _one_by_one(lambda row: self.whole.predict_proba(row)[0, 1], rows)
 
     def explain(self, rows: np.ndarray) -> Explained:
-        """Return weight × (value − mean), exact for a linear model (Lundberg and Lee 2017, corollary 1)."""
-        attributions = (rows - self.centre) * self.weights
-        margin = self.base + np.add.reduce(attributions, axis=1)
-        return Explained(1 / (1 + np.exp(-margin)), margin, self.base, attributions, "logit")
+        """Return weight × scaled value, exact for a linear model (Lundberg and Lee 2017, corollary 1).
+
+        Contributions are measured from where the scalers put zero: the training mean behind a StandardScaler.
+        """
+        score = self.score(rows)
+        margin = _one_by_one(lambda row: self.whole.decision_function(row)[0], rows)
+        scaled = self.scalers.transform(rows) if self.scalers is not None else rows
+        return Explained(score, margin, self.base, scaled * self.weights, "logit")
 
 
 class Trees:
@@ -63,8 +70,8 @@ class Trees:
         self.boosted = isinstance(model, GradientBoostingClassifier | HistGradientBoostingClassifier)
 
     def score(self, rows: np.ndarray) -> np.ndarray:
-        """Return probabilities of shape (n,), each row by itself so that batch and single rows agree to the bit."""
-        return np.concatenate([self.model.predict_proba(row[None])[:, 1] for row in rows])  # type: ignore[attr-defined]
+        """Return probabilities of shape (n,), each row by itself."""
+        return _one_by_one(lambda row: self.model.predict_proba(row)[0, 1], rows)  # type: ignore[attr-defined]
 
     def explain(self, rows: np.ndarray) -> Explained:
         """Return path-dependent TreeSHAP by shap."""
@@ -83,13 +90,33 @@ def load(data: bytes, features: int) -> Linear | Trees:
     if unknown:
         raise Invalid(f"The skops file holds types that are not trusted: {', '.join(sorted(unknown)[:5])}.")
     model = skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
-    scaler = None
-    if isinstance(model, Pipeline) and len(model.steps) == 2 and isinstance(model.steps[0][1], StandardScaler):
-        scaler, model = model.steps[0][1], model.steps[1][1]
+    last, scalers = _parts(model)
     if getattr(model, "n_features_in_", features) != features or len(getattr(model, "classes_", ())) != 2:
         raise Invalid(f"The model is not a binary classifier of the {features} features of its schema.")
-    if isinstance(model, LogisticRegression):
-        return Linear(model, scaler)
-    if isinstance(model, _TREES) and scaler is None:
-        return Trees(model)
-    raise Invalid(f"{type(model).__name__} has no exact explanation here; use logistic regression or trees.")
+    if isinstance(last, LogisticRegression):
+        return Linear(model, last, scalers)
+    if isinstance(last, _TREES) and scalers is None:
+        return Trees(last)
+    raise Invalid(f"{type(last).__name__} has no exact explanation here; use logistic regression or trees.")
+
+
+def _parts(model: object) -> tuple[object, Pipeline | None]:
+    """Return what classifies, and the scalers before it if there are any."""
+    *before, last = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
+    for step in (*before, last):
+        vars(step).pop("feature_names_in_", None)  # rows come as arrays in the schema's order; it would warn of each
+    strange = [type(step).__name__ for step in before if not isinstance(step, _SCALERS)]
+    if strange:
+        raise Invalid(f"A pipeline with {strange[0]} has no exact explanation here; use scalers only, or none.")
+    return last, model[:-1] if before else None  # type: ignore[index]
+
+
+def _one_by_one(ask: Callable[[np.ndarray], float], rows: np.ndarray) -> np.ndarray:
+    """Ask for each row by itself: the sums of a batch depend on its size and layout in the last bit."""
+    try:
+        return np.array([ask(row[None]) for row in rows], dtype=np.float64)
+    except ValueError as error:
+        raise Invalid(
+            f"The model does not take such a row: {str(error).splitlines()[0]} Send every feature it was trained on, "
+            "or register a model that takes missing values."
+        ) from error

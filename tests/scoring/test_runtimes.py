@@ -8,11 +8,12 @@ import pytest
 import shap
 import skops.io
 import xgboost
+from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
 from registry.refusals import Invalid, Mismatch, Unavailable
 from scoring import runtimes
@@ -42,11 +43,23 @@ def a_scikit(model):
     return "sklearn", skops.io.dumps(model.fit(ROWS, LABELS)), ROWS
 
 
+def a_scaled(*scalers):
+    return lambda: a_scikit(make_pipeline(*scalers, LogisticRegression()))
+
+
+SCALERS = {
+    "a standard scaler": StandardScaler(),
+    "one without mean": StandardScaler(with_mean=False),
+    "one without deviation": StandardScaler(with_std=False),
+    "a range": MinMaxScaler(),
+    "a maximum": MaxAbsScaler(),
+    "quantiles": RobustScaler(),
+}
 MODELS = {
     "lightgbm": a_lightgbm,
     "xgboost": an_xgboost,
     "logistic": lambda: a_scikit(LogisticRegression()),
-    "scaled logistic": lambda: a_scikit(make_pipeline(StandardScaler(), LogisticRegression())),
+    **{f"logistic behind {name}": a_scaled(scaler) for name, scaler in SCALERS.items()},
     "forest": lambda: a_scikit(RandomForestClassifier(20, max_depth=6, random_state=1, n_jobs=1)),
     "boosting": lambda: a_scikit(HistGradientBoostingClassifier(max_iter=20, random_state=1)),
 }
@@ -63,6 +76,23 @@ def test_it_adds_up_and_single_rows_equal_the_batch_to_the_bit(name):
     assert np.array_equal(batch.attributions, np.concatenate([one.attributions for one in single]))
     linked = 1 / (1 + np.exp(-batch.margin)) if batch.link == "logit" else batch.margin
     assert np.max(np.abs(linked - batch.score)) < 1e-6
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if "logistic" in name])
+def test_a_linear_score_is_the_authors_own_to_the_bit(name):
+    flavour, data, rows = MODELS[name]()
+    runtime = runtimes.load(flavour, {"model": data}, "model", 6)
+    model = skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
+    own = [model.predict_proba(row[None])[0, 1] for row in rows[:300]]
+    assert runtime.score(rows[:300]).tolist() == own
+    assert np.max(np.abs(runtime.score(rows) - model.predict_proba(rows)[:, 1])) < 1e-12
+
+
+def test_a_row_with_a_hole_is_refused_by_a_model_that_takes_none():
+    flavour, data, _ = MODELS["logistic"]()
+    runtime = runtimes.load(flavour, {"model": data}, "model", 6)
+    with pytest.raises(Invalid, match="does not take such a row: Input X contains NaN"):
+        runtime.explain(np.full((1, 6), np.nan))
 
 
 def test_lightgbm_attributions_are_those_of_shaps_own_tree_code():
@@ -100,6 +130,9 @@ def test_a_model_of_other_features_or_without_exact_explanation_is_refused():
     flavour, data, _ = a_lightgbm()
     with pytest.raises(Invalid, match="6 features, its schema 7"):
         runtimes.load(flavour, {"model": data}, "model", 7)
+    flavour, data, _ = a_scikit(make_pipeline(PCA(), LogisticRegression()))
+    with pytest.raises(Invalid, match="pipeline with PCA has no exact explanation"):
+        runtimes.load(flavour, {"model": data}, "model", 6)
     flavour, data, _ = a_scikit(GaussianNB())
     with pytest.raises(Invalid, match="no exact explanation"):
         runtimes.load(flavour, {"model": data}, "model", 6)
