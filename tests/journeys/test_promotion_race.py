@@ -14,13 +14,16 @@ from tests import builders
 
 
 def at_once(count, act):
-    refused = []
+    """Do it in several threads; return what was refused. Whatever else went wrong there goes wrong here."""
+    refused, broken = [], []
 
     def run():
         try:
             act()
         except NotAllowed as refusal:
             refused.append(refusal.detail)
+        except BaseException as error:  # noqa: BLE001 - a thread's own would be lost
+            broken.append(error)
         finally:
             connections["default"].close()
 
@@ -29,7 +32,14 @@ def at_once(count, act):
         thread.start()
     for thread in threads:
         thread.join()
+    if broken:
+        raise broken[0]
     return refused
+
+
+def test_what_breaks_in_one_of_several_threads_is_not_lost(committed):
+    with pytest.raises(ZeroDivisionError):
+        at_once(2, lambda: 1 / 0)
 
 
 def test_two_orders_at_once_make_one_deployment(committed):
@@ -41,7 +51,7 @@ def test_two_orders_at_once_make_one_deployment(committed):
     refused = at_once(5, order)
     assert len(refused) == 4
     assert all("Another order for this model" in detail for detail in refused)
-    at_once(3, lambda: promotion.execute_waiting(builders.now()))
+    assert at_once(3, lambda: promotion.execute_waiting(builders.now())) == []
     assert Deployment.objects.count() == 1
     assert Order.objects.count() == 1
 
@@ -49,8 +59,9 @@ def test_two_orders_at_once_make_one_deployment(committed):
 def test_registrations_at_once_number_without_gap_or_double(committed):
     builders.a_model(committed.ada)
     builders.model_files()
-    at_once(8, lambda: builders.a_version(committed.ada, data=False))
+    refused = at_once(8, lambda: builders.a_version(committed.ada, data=False))
     assert sorted(builders.ModelVersion.objects.values_list("number", flat=True)) == list(range(1, 9))
+    assert refused == []
 
 
 def test_an_order_is_refused_when_the_policy_changed_before_the_governor_came(people):
