@@ -35,7 +35,7 @@ def decide(
     `attributes` (protected attributes, segments) are kept beside the decision for monitoring; no model sees them.
     The same `request_id` with the same features gives the same decision again; with others it is Invalid.
     """
-    served = serving.champion(name)
+    served = serving.champion(name, now=now)
     if request_id is not None and not (
         isinstance(request_id, str) and 0 < len(request_id) <= 100 and request_id.isprintable()
     ):

@@ -1,16 +1,16 @@
 """What this process serves: the warranted package of each model, verified, loaded and kept until another one counts."""
 
 import logging
+import math
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import transaction
-from django.utils import timezone
 
 from registry import artifacts, canonical, ledger, versions
-from registry.models import Package
+from registry.models import Package, RegisteredModel
 from registry.refusals import Refusal, Unavailable
 from registry.schema import Schema
 from scoring import deployments, runtimes
@@ -35,54 +35,66 @@ class Serving:
 
 @dataclass
 class _Slot:
-    asked: float = 0.0
+    """What this process knows of one model; its lock is held by whoever asks for something newer."""
+
+    model: RegisteredModel
+    asked: float = -math.inf
     serving: Serving | None = None
     refused: int | None = None
     retry: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 _slots: dict[str, _Slot] = {}
-_lock = threading.Lock()
 
 
-def champion(name: str) -> Serving:
-    """Return the package that serves a model. A newer one that does not verify leaves the last good one in place."""
-    slot = _slots.get(name)
-    if slot and slot.serving and time.monotonic() - slot.asked < FRESH:
-        return slot.serving
-    with _lock:
-        slot = _slots.get(name) or _Slot()
-        _refresh(name, slot)
-        _slots[name] = slot  # not before: whatever name is asked for, only what exists is remembered
-        if slot.serving is None:
-            raise Unavailable(
-                f"No champion of {name} can be served: its deployment does not verify. The platform team was alerted."
-            )
-        return slot.serving
+def champion(name: str, *, now: datetime) -> Serving:
+    """Return the package that serves a model. A newer one that does not verify leaves the last good one in place.
+
+    One thread looks for a newer package; meanwhile the others are answered by the loaded one, and other models by
+    theirs. Unknown when no model has this name, Unavailable when nothing of it can serve.
+    """
+    slot = _slots.get(name) or _slots.setdefault(name, _Slot(versions.model_named(name)))
+    if not (slot.serving and _fresh(slot)) and slot.lock.acquire(blocking=slot.serving is None):
+        try:
+            if not (slot.serving and _fresh(slot)):  # else somebody else brought it while this thread waited
+                _refresh(slot, now)
+        finally:
+            slot.lock.release()
+    if slot.serving is None:
+        raise Unavailable(
+            f"No champion of {name} can be served: its deployment does not verify. The platform team was alerted."
+        )
+    return slot.serving
 
 
-def _refresh(name: str, slot: _Slot) -> None:
-    deployment = deployments.current(versions.model_named(name))
+def _fresh(slot: _Slot) -> bool:
+    return time.monotonic() - slot.asked < FRESH
+
+
+def _refresh(slot: _Slot, now: datetime) -> None:
+    deployment = deployments.current(slot.model)
     slot.asked = time.monotonic()
     if deployment is None:
-        slot.serving = None
-        raise Unavailable(f"{name} has no champion yet. A version must be approved and promoted before it can score.")
+        raise Unavailable(
+            f"{slot.model} has no champion yet. A version must be approved and promoted before it can score."
+        )
     waiting = slot.refused == deployment.pk and time.monotonic() < slot.retry
     if waiting or (slot.serving and slot.serving.deployment.pk == deployment.pk):
         return
     try:
         slot.serving, slot.refused = load(deployment), None
     except Refusal as refusal:
-        _refused(slot, deployment, refusal.detail)
+        _refused(slot, deployment, refusal.detail, now)
     except Exception as error:  # noqa: BLE001 - whatever keeps a new package from loading, the last good one goes on
-        log.exception("deployment %s of %s broke while it was loaded", deployment.pk, name)
-        _refused(slot, deployment, f"It could not be loaded: {type(error).__name__}.")
+        log.exception("deployment %s of %s broke while it was loaded", deployment.pk, slot.model)
+        _refused(slot, deployment, f"It could not be loaded: {type(error).__name__}.", now)
 
 
-def _refused(slot: _Slot, deployment: Deployment, reason: str) -> None:
+def _refused(slot: _Slot, deployment: Deployment, reason: str, now: datetime) -> None:
     slot.refused, slot.retry = deployment.pk, time.monotonic() + RETRY
     log.error("refused to load deployment %s of %s: %s", deployment.pk, deployment.model, reason)
-    record_refusal(deployment, reason, timezone.now())
+    record_refusal(deployment, reason, now)
 
 
 def load(deployment: Deployment) -> Serving:

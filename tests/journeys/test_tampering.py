@@ -387,7 +387,7 @@ def test_a_swapped_artifact_file_never_scores_and_raises_no_silent_wrong_model(p
 
 def test_a_warrant_of_another_model_is_refused(committed):
     builders.a_champion(committed)
-    warrant = serving.champion("fraud").deployment.warrant
+    warrant = serving.champion("fraud", now=builders.now()).deployment.warrant
     other = builders.a_champion(committed, builders.a_checked_version(committed.ada, "other"))
     deployment = other.packages.get().deployments.get()
     deployment.warrant = warrant

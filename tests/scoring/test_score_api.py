@@ -55,7 +55,9 @@ def test_an_answer_is_explained_and_on_record_before_it_is_seen(champion, engine
 
 
 def test_the_online_score_is_the_batch_score_to_the_bit(champion, engine_client):
-    batch = builders.trained().booster.predict(serving.champion("fraud").schema.matrix([builders.features(7)]))
+    batch = builders.trained().booster.predict(
+        serving.champion("fraud", now=builders.now()).schema.matrix([builders.features(7)])
+    )
     assert post(engine_client, {"features": builders.features(7)}).json()["score"] == batch[0]
 
 
