@@ -19,17 +19,28 @@ from registry.refusals import Mismatch
 BATCH = 8192
 _LOCK = 0x436F756E74657273  # "Counters" in ASCII: the advisory lock of the one sequencer
 
+STRETCH = 50_000  # ids that one look behind the cursor covers
+
 _PENDING = """
-SELECT e.id, e.bytes, e.leaf FROM registry_ledgerentry e
+SELECT e.id, e.bytes, e.leaf, e.xid::text FROM registry_ledgerentry e
 WHERE e.log = %(log)s AND e.xid < pg_snapshot_xmin(pg_current_snapshot())
   AND (e.xid, e.id) > (%(xid)s::text::xid8, %(id)s)
   AND NOT EXISTS (SELECT 1 FROM registry_leaf l WHERE l.entry_id = e.id)
 ORDER BY e.xid, e.id LIMIT %(limit)s
 """
-_LAST = """
-SELECT e.xid::text, e.id FROM registry_leaf l JOIN registry_ledgerentry e ON e.id = l.entry_id
-WHERE l.log = %s ORDER BY l.index DESC LIMIT 1
+_BEHIND = """
+SELECT e.id, e.bytes, e.leaf, e.xid::text FROM registry_ledgerentry e
+WHERE e.log = %(log)s AND e.id > %(start)s AND e.id <= %(end)s AND (e.xid, e.id) <= (%(xid)s::text::xid8, %(id)s)
+  AND NOT EXISTS (SELECT 1 FROM registry_leaf l WHERE l.entry_id = e.id)
+ORDER BY e.xid, e.id LIMIT %(limit)s
 """
+# Not the entry placed last: a sweep may have placed an old one.
+_GREATEST = """
+SELECT e.xid::text, e.id FROM registry_ledgerentry e
+WHERE e.log = %s AND EXISTS (SELECT 1 FROM registry_leaf l WHERE l.entry_id = e.id)
+ORDER BY e.xid DESC, e.id DESC LIMIT 1
+"""
+Pending = tuple[int, bytes, bytes, str]  # id, bytes, the leaf hash that the database computed, transaction
 
 
 def hold_lock() -> None:
@@ -40,12 +51,17 @@ def hold_lock() -> None:
 
 @dataclass
 class Sequencer:
-    """The state of one log between batches: its key and the right edge of its tree."""
+    """The state of one log between batches: its key, the right edge of its tree, how far it is placed.
+
+    `cursor`: transaction and id of the greatest placed entry; `swept`: the id up to which was looked behind it.
+    """
 
     log: str
     signer: notes.Signer
     peaks: merkle.Peaks
     published: notes.Checkpoint
+    cursor: tuple[int, int]
+    swept: int = 0
 
     @classmethod
     def open(cls, log: str) -> "Sequencer":
@@ -59,7 +75,7 @@ class Sequencer:
             raise Mismatch(f"The {log} log is damaged: its {size} entries do not hash to its head. Run verify_ledger.")
         _demand_extension(published, peaks, tree)
         path = Path(settings.LOG_KEY_FILE).with_suffix(f".{log}.key") if settings.LOG_KEY_FILE else ""
-        opened = cls(log, keys.signer(str(path)), peaks, published)
+        opened = cls(log, keys.signer(str(path)), peaks, published, _greatest(log))
         if anchor.newest(log) is None:  # a new log: from its first entry on, a missing file means a lost one
             anchor.swap(log, None, opened.signer.note(str(published)))
         return opened
@@ -67,31 +83,44 @@ class Sequencer:
     def advance(self, now: datetime, *, sweep: bool = False) -> int:
         """Sequence what is pending, sign the new head, publish it; return how many entries were placed.
 
-        `sweep` looks behind the cursor too, for entries an administrator's hand may have slipped in.
+        `sweep` looks first at one more stretch behind the cursor, for what an administrator's hand may have slipped in.
         """
         before = self.peaks.size, list(self.peaks.hashes)
+        pending = (self._behind() if sweep else []) or self._pending()
         try:
             with transaction.atomic():
-                placed = self._place(self._pending(sweep), now)
+                placed = self._place(pending, now)
         except BaseException:
             self.peaks = merkle.Peaks(*before)
             raise
+        if pending:
+            self.cursor = max(self.cursor, (int(pending[-1][3]), pending[-1][0]))
         self._sign(now)
         return placed
 
-    def _pending(self, sweep: bool) -> list[tuple[int, bytes, bytes]]:
-        with connection.cursor() as cursor:
-            cursor.execute(_LAST, [self.log])
-            xid, last = (None if sweep else cursor.fetchone()) or ("0", 0)
-            cursor.execute(_PENDING, {"log": self.log, "xid": xid, "id": last, "limit": BATCH})
-            return [(row[0], bytes(row[1]), bytes(row[2])) for row in cursor.fetchall()]
+    def _pending(self) -> list[Pending]:
+        return self._read(_PENDING)
 
-    def _place(self, pending: list[tuple[int, bytes, bytes]], now: datetime) -> int:
+    def _behind(self) -> list[Pending]:
+        """Return what has no place in the next stretch of ids; after the last stretch comes the first again."""
+        end = self.swept + STRETCH
+        found = self._read(_BEHIND, start=self.swept, end=end)
+        if len(found) < BATCH:
+            self.swept = end if end < self.cursor[1] else 0
+        return found
+
+    def _read(self, sql: str, **bounds: int) -> list[Pending]:
+        xid, last = self.cursor
+        with connection.cursor() as cursor:
+            cursor.execute(sql, {"log": self.log, "xid": xid, "id": last, "limit": BATCH, **bounds})
+            return [(row[0], bytes(row[1]), bytes(row[2]), row[3]) for row in cursor.fetchall()]
+
+    def _place(self, pending: list[Pending], now: datetime) -> int:
         if not pending:
             return 0
         first = self.peaks.size
         hashes = []
-        for entry, data, stored in pending:
+        for entry, data, stored, _ in pending:
             leaf = merkle.leaf_hash(data)
             if leaf != stored:
                 raise Mismatch(f"Entry {entry} of the {self.log} log does not hash to what the database computed.")
@@ -135,6 +164,13 @@ class Sequencer:
         anchor.swap(self.log, self.published, note)
         self.published = stands
         Checkpoint.objects.create(tree=head, note=note, signed_at=now)
+
+
+def _greatest(log: str) -> tuple[int, int]:
+    with connection.cursor() as cursor:
+        cursor.execute(_GREATEST, [log])
+        row = cursor.fetchone()
+    return (int(row[0]), row[1]) if row else (0, 0)
 
 
 def _demand_extension(published: notes.Checkpoint, peaks: merkle.Peaks, tree: proofs.StoredTree) -> None:

@@ -6,7 +6,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_safe
 
-from registry import anchor, merkle, proofs
+from registry import anchor, ledger, merkle, proofs
 from registry.ledger import GOVERNANCE, LOGS
 from registry.models import Checkpoint, LedgerEntry
 from registry.pages import kept, lines, needs, screenful, whole_number
@@ -20,12 +20,12 @@ def ledger_page(request: HttpRequest) -> HttpResponse:
     log = _known(request.GET.get("log", GOVERNANCE))
     before = whole_number(request.GET.get("before", ""))
     event, subject = (request.GET.get(name, "").strip() for name in ("event", "subject"))
-    wanted = _filtered(log, event, subject)
-    placed = wanted.filter(leaf_row__log=log).order_by("-leaf_row__index")
+    placed = _filtered(LedgerEntry.objects.filter(log=log, leaf_row__log=log), event, subject)
+    placed = placed.order_by("-leaf_row__index")
     if before is not None:
         placed = placed.filter(leaf_row__index__lt=before)
     rows, more = screenful(placed)
-    waiting = wanted.filter(leaf_row=None).order_by("-id")[:20] if before is None else ()
+    waiting = _filtered(ledger.waiting(log).reverse(), event, subject)[:20] if before is None else ()
     context = {
         "section": "ledger",
         "logs": LOGS,
@@ -41,8 +41,8 @@ def ledger_page(request: HttpRequest) -> HttpResponse:
     return render(request, "ledger.html", context)
 
 
-def _filtered(log: str, event: str, subject: str) -> QuerySet[LedgerEntry]:
-    rows = LedgerEntry.objects.filter(log=log).select_related("leaf_row")
+def _filtered(rows: QuerySet[LedgerEntry], event: str, subject: str) -> QuerySet[LedgerEntry]:
+    rows = rows.select_related("leaf_row")
     if event:
         rows = rows.filter(event__startswith=event)
     return rows.filter(subject=subject) if subject else rows

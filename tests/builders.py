@@ -13,7 +13,7 @@ import mlflow
 import pandas as pd
 from django.contrib.auth.hashers import make_password
 from django.core.files.storage import storages
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from governance import approvals, promotion, training
@@ -245,6 +245,18 @@ def _written(path: Path, data: bytes) -> Iterator[None]:
         yield
     finally:
         path.write_bytes(whole)
+
+
+@contextmanager
+def superuser(*tables):
+    """What the owner of the database can do: switch the triggers off, write, switch them on again."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        for table in tables:
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER append_only")
+        yield cursor.execute
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        for table in tables:
+            cursor.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER append_only")
 
 
 def forget_serving() -> None:

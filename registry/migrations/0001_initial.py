@@ -3,6 +3,7 @@
 import django.contrib.auth.models
 import django.contrib.auth.validators
 import django.contrib.postgres.fields
+import django.contrib.postgres.indexes
 import django.db.models.deletion
 import django.db.models.functions.datetime
 import django.utils.timezone
@@ -332,5 +333,9 @@ class Migration(migrations.Migration):
             model_name='tokenrevocation',
             name='revoked_by',
             field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL),
+        ),
+        migrations.AddIndex(
+            model_name='ledgerentry',
+            index=models.Index(models.F('log'), django.contrib.postgres.indexes.OpClass('event', name='varchar_pattern_ops'), name='entry_event'),
         ),
     ]

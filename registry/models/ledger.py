@@ -1,5 +1,6 @@
 """The rows behind the append-only log: entries, their places in the tree, tiles, tree heads, checkpoints."""
 
+from django.contrib.postgres.indexes import OpClass
 from django.db import models
 
 from registry.ids import uuid7
@@ -23,7 +24,10 @@ class LedgerEntry(models.Model):
     bytes = models.BinaryField()
 
     class Meta:
-        indexes = [models.Index(fields=["subject"], name="entry_subject")]
+        indexes = [
+            models.Index(fields=["subject"], name="entry_subject"),
+            models.Index("log", OpClass("event", name="varchar_pattern_ops"), name="entry_event"),  # by its beginning
+        ]
 
 
 class Leaf(models.Model):

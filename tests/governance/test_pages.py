@@ -425,7 +425,17 @@ def test_health_is_told_to_anybody(people, browse):
     answer = browse().get("/health").json()
     assert answer["status"] == "ok"
     assert answer["database"] == "reachable"
-    assert answer["unsequenced_seconds"] >= 0
+    assert answer["unsequenced_seconds"]["governance"] >= 0
+    assert answer["unsequenced_seconds"]["decisions"] is None
+
+
+def test_a_sequencer_that_stands_still_is_seen_however_busy_the_log(people, browse):
+    with builders.superuser("registry_ledgerentry") as execute:
+        execute("UPDATE registry_ledgerentry SET inserted_at = inserted_at - interval '1 minute'")
+    builders.a_version(people.ada, data=False)
+    answer = browse().get("/health")
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    assert 60 <= answer.json()["unsequenced_seconds"]["governance"] < 120
 
 
 def test_lists_ask_the_database_no_more_often_as_they_grow(world, browse, django_assert_max_num_queries):

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 import zipfile
-from contextlib import contextmanager
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -155,7 +154,7 @@ def test_an_outcome_changed_before_the_dossier_was_issued_is_named(committed):
     path = f"decision/outcome/{decision.outcomes.get().id}.json"
     honest.files[path] = honest.files[path].replace(b'"label":1', b'"label":0')
     forged = issue._issue("decision", f"decision:{decision.id}", honest, committed.clara, builders.now())
-    with superuser("scoring_outcome") as execute:
+    with builders.superuser("scoring_outcome") as execute:
         execute("UPDATE scoring_outcome SET label = 0")
     without = issue.for_decision(decision=decision, by=committed.clara, now=builders.now())
     builders.sequence()
@@ -214,18 +213,6 @@ def test_runtime_roles_may_not(people, role, statement):
         cursor.execute(statement)
 
 
-@contextmanager
-def superuser(*tables):
-    """What the owner of the database can do: switch the triggers off, write, switch them on again."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        for table in tables:
-            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER append_only")
-        yield cursor.execute
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        for table in tables:
-            cursor.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER append_only")
-
-
 LOG = ("registry_ledgerentry", "registry_leaf", "registry_tile", "registry_tree", "registry_checkpoint")
 
 
@@ -281,26 +268,26 @@ def refuses(words, *, sequencer=True):
 
 
 def test_verify_ledger_finds_an_entry_whose_bytes_were_rewritten(logged):
-    with superuser(*LOG) as execute:
+    with builders.superuser(*LOG) as execute:
         forge(execute, columns=False)
     refuses(r"Entry \d+ of the governance log: its columns do not repeat what its bytes say", sequencer=False)
 
 
 def test_verify_ledger_finds_an_entry_rewritten_with_its_columns(logged):
-    with superuser(*LOG) as execute:
+    with builders.superuser(*LOG) as execute:
         forge(execute)
     refuses(r"its first \d+ entries do not hash to the head signed over them", sequencer=False)
 
 
 def test_verify_ledger_finds_a_tree_recomputed_without_the_key(logged):
-    with superuser(*LOG) as execute:
+    with builders.superuser(*LOG) as execute:
         forge(execute)
         forge_tree(execute)
     refuses(r"The checkpoint of the governance log at \d+ speaks of another tree")
 
 
 def test_a_recomputed_tree_is_not_signed_after_the_sequencers_restart_and_verify_ledger_finds_it(logged):
-    with superuser(*LOG) as execute:
+    with builders.superuser(*LOG) as execute:
         forge(execute)
         forge_tree(execute)
         execute("DELETE FROM registry_checkpoint")
@@ -310,7 +297,7 @@ def test_a_recomputed_tree_is_not_signed_after_the_sequencers_restart_and_verify
 def test_tiles_that_show_the_published_head_but_not_its_extension_are_not_signed(logged):
     """Only the root kept beside a tile is forged: the published head could still be recomputed from the rest."""
     anchor.path(GOVERNANCE).write_text(logged)
-    with superuser(*LOG) as execute:
+    with builders.superuser(*LOG) as execute:
         execute("DELETE FROM registry_checkpoint")
         execute("UPDATE registry_tile SET root = sha256('forged') WHERE log = 'governance'")
         tree = proofs.StoredTree(GOVERNANCE)
@@ -323,7 +310,7 @@ def test_tiles_that_show_the_published_head_but_not_its_extension_are_not_signed
 
 def test_verify_ledger_finds_a_tail_cut_off_with_its_heads_and_checkpoints(logged):
     kept = Tree.objects.filter(log=GOVERNANCE).earliest("size").size
-    with superuser(*LOG) as execute:
+    with builders.superuser(*LOG) as execute:
         execute("DELETE FROM registry_checkpoint USING registry_tree t WHERE t.id = tree_id AND t.size > %s", [kept])
         execute("DELETE FROM registry_tree WHERE log = 'governance' AND size > %s", [kept])
         execute("DELETE FROM registry_tile WHERE log = 'governance'")
@@ -335,7 +322,7 @@ def test_verify_ledger_finds_a_tail_cut_off_with_its_heads_and_checkpoints(logge
 
 
 def test_verify_ledger_finds_places_taken_away(logged):
-    with superuser(*LOG) as execute:
+    with builders.superuser(*LOG) as execute:
         execute("DELETE FROM registry_leaf WHERE index = (SELECT max(index) FROM registry_leaf)")
     refuses(r"The governance log ends at entry \d+, but heads up to \d+ are on record")
 
@@ -367,7 +354,7 @@ def test_a_sequencer_whose_file_was_replaced_while_it_runs_publishes_nothing(log
 
 def test_a_sequencer_killed_between_publishing_and_putting_on_record_goes_on(logged):
     published = anchor.path(GOVERNANCE).read_bytes()
-    with superuser("registry_checkpoint") as execute:
+    with builders.superuser("registry_checkpoint") as execute:
         execute("DELETE FROM registry_checkpoint WHERE tree_id = (SELECT max(tree_id) FROM registry_checkpoint)")
     sequencing.Sequencer.open(GOVERNANCE).advance(builders.now())
     assert anchor.path(GOVERNANCE).read_bytes() == published
@@ -399,7 +386,7 @@ def test_a_repointed_deployment_leaves_the_last_good_package_in_place(committed)
     version = builders.a_champion(committed)
     assert builders.a_decision(committed).deployment.package.version == version
     other = builders.a_champion(committed, builders.a_checked_version(committed.ada, "other"))
-    with superuser("scoring_deployment") as execute:
+    with builders.superuser("scoring_deployment") as execute:
         execute(
             "UPDATE scoring_deployment SET model_id = %s WHERE package_id = %s",
             [version.model_id, other.packages.get().pk],

@@ -91,4 +91,4 @@ def test_a_champion_scores_from_the_bucket_and_nothing_is_left_in_a_folder(bucke
     bucket.Object(f"fraud/prod/{model[:2]}/{model[2:4]}/{model}").put(Body=b"another model")
     builders.forget_serving()
     with pytest.raises(Unavailable, match="does not verify"):
-        serving.champion("fraud")
+        serving.champion("fraud", now=builders.now())

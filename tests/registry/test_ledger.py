@@ -114,14 +114,36 @@ def test_concurrent_writers_with_delays_and_rollbacks_lose_and_double_nothing(co
 
 def test_a_sequencer_refuses_to_go_on_from_a_damaged_tree(committed):
     builders.sequence()
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE registry_ledgerentry DISABLE TRIGGER append_only")
-        cursor.execute(
+    with builders.superuser("registry_ledgerentry") as execute:
+        execute(
             "UPDATE registry_ledgerentry SET bytes = 'forged' WHERE id = (SELECT min(id) FROM registry_ledgerentry)"
         )
-        cursor.execute("ALTER TABLE registry_ledgerentry ENABLE ALWAYS TRIGGER append_only")
     with pytest.raises(Mismatch, match="damaged"):
         sequencing.Sequencer.open(GOVERNANCE)
+
+
+def test_an_entry_slipped_in_behind_the_cursor_is_swept_up_and_the_cursor_stays(committed):
+    builders.sequence()
+    sequencer = sequencing.Sequencer.open(GOVERNANCE)
+    cursor = sequencer.cursor
+    with connection.cursor() as executing:
+        executing.execute(
+            "INSERT INTO registry_ledgerentry (uuid, log, event, subject, actor, at, bytes, xid) "
+            "VALUES (gen_random_uuid(), 'governance', 'test.slipped', 'test:1', 'test', now(), 'slipped', '3')"
+        )
+    slipped = LedgerEntry.objects.get(event="test.slipped")
+    sequencer.advance(builders.now())
+    assert not Leaf.objects.filter(entry=slipped).exists()
+    stretches = slipped.pk // sequencing.STRETCH + 1
+    assert sum(sequencer.advance(builders.now(), sweep=True) for _ in range(stretches)) == 1
+    assert sequencer.swept == 0
+    assert Leaf.objects.get(entry=slipped).index == sequencer.peaks.size - 1
+    assert sequencer.cursor == sequencing.Sequencer.open(GOVERNANCE).cursor == cursor
+    with transaction.atomic():
+        late = enter()
+    builders.sequence()
+    assert Leaf.objects.get(entry=late).index == sequencer.peaks.size
+    assert sequencing.Sequencer.open(GOVERNANCE).cursor > cursor
 
 
 def test_a_fork_cannot_be_represented(committed):
