@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from django.db import transaction
 
-from registry import artifacts, ledger
+from registry import artifacts, canonical, ledger
 from registry.ledger import Event
 from registry.models import Dataset, User
 from registry.refusals import Conflict, Invalid, Unknown
@@ -47,9 +47,19 @@ def register(*, data: bytes, name: str, columns: Sequence[dict[str, Any]], by: U
                 "Write the file again with the columns it should have; its digest will differ."
             )
         if made:
-            facts = {"dataset": digest, "rows": dataset.rows}
+            facts = {"dataset": digest, "rows": dataset.rows, "record": canonical.digest(record(dataset))}
             ledger.append(Event.DATASET_REGISTERED, subject=f"dataset:{digest}", actor=by.actor, at=now, facts=facts)
     return dataset
+
+
+def record(dataset: Dataset) -> dict[str, Any]:
+    """Return what is entered by its digest: the bytes, and what their columns are, the protected ones among them."""
+    return {
+        "dataset": dataset.digest,
+        "name": dataset.name,
+        "rows": dataset.rows,
+        "columns": dataset.columns,
+    }
 
 
 def _open(data: bytes) -> pq.ParquetFile:

@@ -53,7 +53,13 @@ def register_model(
         owner=by,
         created_at=now,
     )
-    facts = {"name": name, "purpose": purpose, "exposure": exposure, "tier": model.tier}
+    facts = {
+        "name": name,
+        "purpose": purpose,
+        "exposure": exposure,
+        "tier": model.tier,
+        "description": canonical.digest(description),
+    }
     ledger.append(Event.MODEL_REGISTERED, subject=f"model:{model.id}", actor=by.actor, at=now, facts=facts)
     return model
 
@@ -105,10 +111,15 @@ def register(
         )
         version.digest = canonical.digest(manifest(version))
         version.save(force_insert=True)
-        for key, value in (tags or {}).items():
-            Tag.objects.create(model=model, version=version, key=key, value=value, set_by=by, set_at=now)
-        facts = {"model": model.name, "number": version.number, "version": version.digest}
+        facts = {
+            "model": model.name,
+            "number": version.number,
+            "version": version.digest,
+            "description": canonical.digest(description),
+        }
         ledger.append(Event.VERSION_REGISTERED, subject=f"version:{version.id}", actor=by.actor, at=now, facts=facts)
+        for key, value in (tags or {}).items():
+            tag(model=model, version=version, key=key, value=value, by=by, now=now)
     return version
 
 
@@ -137,10 +148,15 @@ def tag(
     now: datetime,
 ) -> None:
     """Set a tag of a model or version (None takes it away); what it was before stays on record."""
-    Tag.objects.create(model=model, version=version, key=key, value=value, set_by=by, set_at=now)
+    row = Tag.objects.create(model=model, version=version, key=key, value=value, set_by=by, set_at=now)
     subject = f"version:{version.id}" if version else f"model:{model.id}"
-    facts = {"key": canonical.digest(key), "value": canonical.digest(value)}
+    facts = {"tag": canonical.digest(tag_record(row))}
     ledger.append(Event.MODEL_TAGGED, subject=subject, actor=by.actor, at=now, facts=facts)
+
+
+def tag_record(row: Tag) -> dict[str, Any]:
+    """Return what the entry of a tag is the digest of."""
+    return {"key": row.key, "value": row.value}
 
 
 def tags_of(model: RegisteredModel, version: ModelVersion | None = None) -> dict[str, str]:

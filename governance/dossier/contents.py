@@ -9,7 +9,7 @@ from governance import approvals
 from governance.models import ApprovalRequest, Signature
 from monitoring import runs
 from monitoring.models import CheckResult
-from registry import canonical, ledger, packages, people, policies, proofs, versions
+from registry import canonical, datasets, ledger, packages, people, policies, proofs, versions
 from registry.ledger import LOGS
 from registry.models import LedgerEntry, ModelVersion, Package, Policy, User
 from scoring import deployments, outcomes
@@ -38,7 +38,7 @@ class Contents:
     files: dict[str, bytes] = field(default_factory=dict)
     entries: dict[str, LedgerEntry] = field(default_factory=dict)
 
-    def record(self, kind: str, value: dict[str, Any]) -> None:
+    def record(self, kind: str, value: Any) -> None:
         """Add a record under its digest."""
         self.files[f"records/{kind}/{canonical.digest(value)}.json"] = canonical.dump(value)
 
@@ -85,6 +85,11 @@ def _add_version(contents: Contents, version: ModelVersion) -> None:
     contents.record("version", versions.manifest(version))
     contents.enter(ledger.about([f"version:{version.id}"]))
     contents.enter(ledger.about([f"model:{version.model_id}"]).filter(event=ledger.Event.MODEL_REGISTERED))
+    for text in filter(None, (version.model.description, version.description)):
+        contents.record("description", text)
+    for tag in version.tags.all():
+        contents.record("tag", versions.tag_record(tag))
+    _add_datasets(contents, version)
     made = Package.objects.filter(version=version).select_related("policy", "version")
     judged = Policy.objects.filter(pk__in=[p.policy_id for p in made] + _judging(version))
     for policy in judged:
@@ -101,6 +106,13 @@ def _add_version(contents: Contents, version: ModelVersion) -> None:
     for signature in Signature.objects.filter(request__package__version=version).select_related("signer"):
         contents.record("signature", approvals.signature_record(signature))
     _add_deployments(contents, version)
+
+
+def _add_datasets(contents: Contents, version: ModelVersion) -> None:
+    found = {dataset for role in versions.DATA_ROLES if (dataset := getattr(version, role))}
+    for dataset in found:
+        contents.record("dataset", datasets.record(dataset))
+    contents.enter(ledger.about(f"dataset:{dataset.digest}" for dataset in found))
 
 
 def _judging(version: ModelVersion) -> list[Any]:

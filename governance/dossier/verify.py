@@ -250,7 +250,7 @@ def check_manifest(files):
         paths = sorted(set(files) | set(digests))
     for path in paths:
         if path not in files:
-            raise Bad("%s: missing" % path)
+            raise Bad("%s: missing, though manifest.json names it" % path)
         if path in digests:
             if sha256(files[path]) != digests[path]:
                 raise Bad("%s: its bytes differ from the manifest" % path)
@@ -313,6 +313,20 @@ def record(objects, kind, digest, what):
     if digest not in objects.get(kind, {}):
         raise Bad("%s: the %s it names is not in the dossier" % (what, kind))
     return objects[kind][digest][1]
+
+
+def check_datasets(objects):
+    """Check that every data set a version names is there, with what its columns are."""
+    known = set()
+    for path, dataset in objects.get("dataset", {}).values():
+        with about(path):
+            known.add(dataset["dataset"])
+    for path, version in objects.get("version", {}).values():
+        with about(path):
+            for role in ("training", "reference", "holdout", "golden"):
+                named = version["lineage"].get("%s_data" % role)
+                if named and named not in known:
+                    raise Bad("%s: its %s data set is not in the dossier" % (path, role))
 
 
 def check_requests(objects):
@@ -396,7 +410,8 @@ def check_decision(files, objects, entries, served):
         raise Bad("decision: not exactly one answer is entered")
     facts = answered[0]["facts"]
     salts = parse(files.get("decision/salts.json", b""), "decision/salts.json")
-    found = {path: committed(files[path], path, salts) for path in parts}
+    with about("decision/salts.json"):
+        found = {path: committed(files[path], path, salts) for path in parts}
     for part in ("inputs", "answer"):
         path = "decision/%s.json" % part
         if found.pop(path, None) != facts[part]:
@@ -483,6 +498,7 @@ def check_all(files, pinned):
     if digest != sha256(files["manifest.json"]):
         raise Bad("manifest.json: not the one that was entered when the dossier was issued")
     objects = check_objects(files, entries)
+    check_datasets(objects)
     check_evidence(objects)
     check_requests(objects)
     served = check_deployments(files, keys, objects, entries)

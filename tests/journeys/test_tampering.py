@@ -164,6 +164,23 @@ def test_an_outcome_changed_before_the_dossier_was_issued_is_named(committed):
         verify.verify(issue.archive(without))
 
 
+def test_a_data_set_whose_protected_columns_were_forgotten_is_named(committed):
+    version = builders.a_version(committed.ada, description="Second try.", tags={"team": "cards"})
+    honest = issue.for_version(version=version, by=committed.clara, now=builders.now())
+    with builders.superuser("registry_dataset") as execute:
+        execute("UPDATE registry_dataset SET columns = replace(columns::text, 'protected', 'other')::jsonb")
+    version.refresh_from_db()
+    forged = issue.for_version(version=version, by=committed.clara, now=builders.now())
+    builders.sequence()
+    files = verify.unpack(issue.archive(honest))
+    verify.verify(issue.archive(honest))
+    assert any(b'"protected"' in data for path, data in files.items() if path.startswith("records/dataset/"))
+    kept = [data for path, data in files.items() if path.startswith(("records/description/", "records/tag/"))]
+    assert sorted(kept) == [b'"Second try."', b'{"key":"team","value":"cards"}']
+    with pytest.raises(verify.Bad, match="records/dataset/.*: no proven entry names it"):
+        verify.verify(issue.archive(forged))
+
+
 def test_other_keys_than_the_pinned_ones_are_refused(dossier):
     with pytest.raises(verify.Bad, match="not a key you pinned"):
         verify.verify(dossier, ["countersign.example/log/governance+00000000+AAAA"])
