@@ -4,22 +4,24 @@ from typing import Any
 
 _CHECKS: dict[str, Any] = {
     "performance": {
-        "roc_auc": {"fail_below": 0.6, "warn_below": 0.7, "minimum_n": 200},
-        "pr_auc": {"fail_below": 0.05, "minimum_n": 200},
-        "recall_at_budget": {"fail_below": 0.05, "minimum_n": 200},
-        "brier": {"fail_above": 0.25, "minimum_n": 200},
+        "roc_auc": {"fail_below": 0.6, "warn_below": 0.7, "minimum_n": 150},
+        "pr_auc": {"fail_below": 0.05, "minimum_n": 150},
+        "recall_at_budget": {"fail_below": 0.05, "minimum_n": 150},
+        "brier": {"fail_above": 0.25, "minimum_n": 150},
     },
     "bias": {
+        # No law sets a limit for fraud scores: people judge a warning, and only what nobody could explain is refused.
         # n: rows of the smallest group compared. Adverse rows are too few in each group for a limit on fnr_ratio.
-        "flag_rate_ratio": {"fail_above": 4.0, "warn_above": 1.25, "alpha": 0.05, "minimum_n": 30},
-        "fpr_ratio": {"fail_above": 4.0, "warn_above": 1.25, "alpha": 0.05, "minimum_n": 30},
+        "flag_rate_ratio": {"fail_above": 10.0, "warn_above": 1.25, "alpha": 0.05, "minimum_n": 30},
+        "fpr_ratio": {"fail_above": 10.0, "warn_above": 1.25, "alpha": 0.05, "minimum_n": 30},
     },
     "consistency": {
-        "golden_difference": {"fail_above": 0, "minimum_n": 100},
+        # Boosters repeat themselves to the bit; the last bit of a linear model's batch depends on its size.
+        "golden_difference": {"fail_above": 1e-12, "warn_above": 0, "minimum_n": 100},
         "online_batch_difference": {"fail_above": 0, "minimum_n": 100},
         "unscorable_share": {"fail_above": 0.05, "warn_above": 0.01},
     },
-    "drift": {"drifted_share": {"fail_above": 0.5, "warn_above": 0.1, "minimum_n": 200}},
+    "drift": {"drifted_share": {"fail_above": 0.5, "warn_above": 0.1, "minimum_n": 150}},
 }
 _MONITORS: dict[str, Any] = {
     "drift": {"window": 500, "limits": {"largest_psi": {"fail_above": 0.1, "minimum_n": 300}}},

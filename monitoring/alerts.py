@@ -25,17 +25,18 @@ def open_alerts() -> QuerySet[Alert]:
 def raise_for_run(run: MonitorRun, now: datetime) -> None:
     """Raise the alert that a monitor run calls for, unless one of the same deployment, monitor and kind is open.
 
-    A crossed limit is one kind; that a monitor cannot judge is another, for then nobody watches.
+    A crossed limit is one kind; that a monitor cannot judge is another, for then nobody watches. A window that holds
+    too little for a verdict (no adverse event among so few) is neither: the next one may hold more.
     """
-    if run.verdict not in (verdicts.FAIL, verdicts.ERROR, verdicts.INSUFFICIENT):
+    calling = (verdicts.FAIL,) if run.decisions else (verdicts.ERROR, verdicts.INSUFFICIENT)
+    if run.verdict not in calling:
         return
     kind = run.monitor if run.verdict == verdicts.FAIL else BROKEN
     if open_alerts().filter(run__deployment=run.deployment, run__monitor=run.monitor, kind=kind).exists():
         return
     detail = "; ".join(run.reasons)
     if kind == BROKEN:
-        again = "" if run.decisions else " It looks again by itself once the cause is gone."
-        detail = f"The {run.monitor} monitor cannot judge: {detail}{again}"
+        detail = f"The {run.monitor} monitor cannot judge: {detail} It looks again by itself once the cause is gone."
     with transaction.atomic():
         alert = Alert.objects.create(model=run.deployment.model, kind=kind, detail=detail, run=run, raised_at=now)
         _enter(alert, now)

@@ -19,7 +19,7 @@ from registry.refusals import Mismatch
 BATCH = 8192
 _LOCK = 0x436F756E74657273  # "Counters" in ASCII: the advisory lock of the one sequencer
 
-STRETCH = 50_000  # ids that one look behind the cursor covers
+STRETCH = 20_000  # ids that one look behind the cursor covers
 
 _PENDING = """
 SELECT e.id, e.bytes, e.leaf, e.xid::text FROM registry_ledgerentry e

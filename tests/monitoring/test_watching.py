@@ -93,8 +93,8 @@ def test_an_outcome_committed_late_is_in_exactly_one_window(committed):
     builders.watch()
     builders.watch()
     assert taken("performance") == 40
-    windows = MonitorRun.objects.filter(monitor="performance").order_by("id")
-    assert [run.window_start for run in windows] == [made[0].at, made[20].at]
+    first, second = MonitorRun.objects.filter(monitor="performance").order_by("id")
+    assert first.window_start == made[0].at < second.window_start
 
 
 def test_drifted_traffic_raises_one_alert_and_quiet_traffic_none(committed):
