@@ -1,23 +1,25 @@
 """Bytes in and out by their SHA-256, verified on every read."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
-from registry.refusals import Mismatch
+from registry.refusals import Mismatch, Refusal, Unavailable
 
 
 def put(data: bytes) -> str:
     """Keep these bytes (once, however often they come) and return their digest."""
     digest = hashlib.sha256(data).hexdigest()
     store = storages["artifacts"]
-    if not store.exists(_path(digest)):
-        store.save(_path(digest), ContentFile(data))
-    elif hashlib.sha256(_stored(digest)).hexdigest() != digest:
-        store.delete(_path(digest))
-        store.save(_path(digest), ContentFile(data))
+    with _store_answers():
+        if not store.exists(_path(digest)):
+            store.save(_path(digest), ContentFile(data))
+        elif hashlib.sha256(_stored(digest)).hexdigest() != digest:
+            store.delete(_path(digest))
+            store.save(_path(digest), ContentFile(data))
     return digest
 
 
@@ -40,11 +42,24 @@ def files(manifest: Mapping[str, Mapping[str, object]]) -> dict[str, bytes]:
 
 def _stored(digest: str) -> bytes:
     try:
-        with storages["artifacts"].open(_path(digest)) as file:
+        with _store_answers(), storages["artifacts"].open(_path(digest)) as file:
             data: bytes = file.read()
             return data
     except FileNotFoundError as error:
         raise Mismatch(f"Artifact {digest[:12]}… is not in the store. Restore it, or register it again.") from error
+
+
+@contextmanager
+def _store_answers() -> Iterator[None]:
+    """Tell a store that is out of reach from one that holds the wrong bytes: each kind raises errors of its own."""
+    try:
+        yield
+    except (Refusal, FileNotFoundError):
+        raise
+    except Exception as error:
+        raise Unavailable(
+            f"The artifact store does not answer ({type(error).__name__}). Nothing was done; try again in a moment."
+        ) from error
 
 
 def _path(digest: str) -> str:

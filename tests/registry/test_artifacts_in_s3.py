@@ -92,3 +92,13 @@ def test_a_champion_scores_from_the_bucket_and_nothing_is_left_in_a_folder(bucke
     builders.forget_serving()
     with pytest.raises(Unavailable, match="does not verify"):
         serving.champion("fraud", now=builders.now())
+
+
+def test_a_store_out_of_reach_is_not_taken_for_wrong_bytes(bucket, settings, monkeypatch):
+    digest = artifacts.put(b"a model")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{running.free_port()}")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    settings.STORAGES = {**settings.STORAGES}
+    for attempt in (lambda: artifacts.get(digest), lambda: artifacts.put(b"another model")):
+        with pytest.raises(Unavailable, match="does not answer"):
+            attempt()
