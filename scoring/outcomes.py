@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils.dateparse import parse_datetime
 
 from registry import canonical, ledger
+from registry.ids import uuid7
 from registry.models import User
 from registry.refusals import Conflict, Invalid, Unknown
 from scoring import commitments
@@ -32,8 +33,10 @@ def record(*, outcomes: Sequence[Mapping[str, Any]], by: User, now: datetime) ->
     strange = [str(row.decision_id) for row in parsed if row.decision_id not in known]
     if strange:
         raise Unknown(f"No decision {strange[0]} is on record ({len(strange)} of {len(parsed)} are unknown).")
-    for row in parsed:
-        row.deployment_id = known[row.decision_id]
+    # Whoever follows outcomes by (transaction, id) meets a correction after what it corrects.
+    in_time = sorted(parsed, key=lambda row: row.observed_at)
+    for row, identity in zip(in_time, sorted(uuid7() for _ in parsed), strict=True):
+        row.id, row.deployment_id = identity, known[row.decision_id]
         row.salt, row.recorded_by, row.recorded_at = commitments.salt(), by, now
     return _add(parsed, by, now)
 

@@ -55,6 +55,14 @@ def test_a_thousand_outcomes_take_a_handful_of_queries(decision, people):
     assert entries().count() == 998
 
 
+def test_a_correction_follows_what_it_corrects_however_they_were_sent(decision, people):
+    sent = [told(decision, number, label=number % 2) for number in range(40)]  # each earlier than the one before it
+    outcomes.record(outcomes=sent, by=people.engine, now=builders.now())
+    moments = list(Outcome.objects.order_by("xid", "id").values_list("observed_at", flat=True))
+    assert moments == sorted(moments)
+    assert len(moments) == 40
+
+
 @pytest.mark.parametrize("already", [True, False], ids=["on record", "in the same request"])
 def test_one_contradiction_and_nothing_is_recorded(decision, people, already):
     sent = [told(decision, number) for number in range(50)]
