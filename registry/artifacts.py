@@ -51,15 +51,14 @@ def _stored(digest: str) -> bytes:
 
 @contextmanager
 def _store_answers() -> Iterator[None]:
-    """Tell a store that is out of reach from one that holds the wrong bytes: each kind raises errors of its own."""
+    """Tell a store that fails from one that holds the wrong bytes: each kind of store raises errors of its own."""
     try:
         yield
     except (Refusal, FileNotFoundError):
         raise
     except Exception as error:
-        raise Unavailable(
-            f"The artifact store does not answer ({type(error).__name__}). Nothing was done; try again in a moment."
-        ) from error
+        why = getattr(error, "strerror", None) or type(error).__name__
+        raise Unavailable(f"The artifact store fails ({why}). Nothing was done; mend it, then try again.") from error
 
 
 def _path(digest: str) -> str:
