@@ -52,6 +52,19 @@ class Platform:
             "COUNTERSIGN_HOME": str(self.home),
         }
 
+    def processes(self) -> dict[int, dict[str, str]]:
+        """Return the environment of each living process of this platform by its number, as /proc shows its owner."""
+        found = {}
+        for folder in (path for path in Path("/proc").iterdir() if path.name.isdigit()):
+            try:
+                items = (folder / "environ").read_bytes().decode().split("\0")
+            except (OSError, UnicodeDecodeError):
+                continue
+            told = dict(item.split("=", 1) for item in items if "=" in item)
+            if told.get("COUNTERSIGN_HOME") == str(self.home) and "PROCESS" in told:
+                found[int(folder.name)] = told
+        return found
+
 
 def free_port() -> int:
     with socket.socket() as listener:

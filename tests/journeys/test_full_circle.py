@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import httpx
 import psycopg
@@ -91,17 +90,7 @@ def test_each_process_connects_as_its_own_role(walked, platform):
 
 
 def environments(platform) -> dict[str, dict[str, str]]:
-    """Return the environment of every process of this platform, by its PROCESS, as /proc shows it to its owner."""
-    found = {}
-    for folder in (path for path in Path("/proc").iterdir() if path.name.isdigit()):
-        try:
-            items = (folder / "environ").read_bytes().decode().split("\0")
-        except (OSError, UnicodeDecodeError):
-            continue
-        environment = dict(item.split("=", 1) for item in items if "=" in item)
-        if environment.get("COUNTERSIGN_HOME") == str(platform.home) and "PROCESS" in environment:
-            found[environment["PROCESS"]] = environment
-    return found
+    return {told["PROCESS"]: told for told in platform.processes().values()}
 
 
 def test_the_web_role_cannot_write_a_deployment_by_raw_sql(walked, platform):

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import time
-from pathlib import Path
 
 import mlflow
 import psycopg
@@ -60,30 +59,16 @@ def client(platform, monkeypatch):
     mlflow.set_registry_uri(before[1])
 
 
-def environments(platform):
-    """Return the environment of each living process of this platform, by its number."""
-    found = {}
-    for folder in (path for path in Path("/proc").iterdir() if path.name.isdigit()):
-        try:
-            items = (folder / "environ").read_bytes().decode().split("\0")
-        except (OSError, UnicodeDecodeError):
-            continue
-        told = dict(item.split("=", 1) for item in items if "=" in item)
-        if told.get("COUNTERSIGN_HOME") == str(platform.home) and "PROCESS" in told:
-            found[int(folder.name)] = told
-    return found
-
-
 def kill(platform, name):
     """Kill a worker and its children so that none can say goodbye; return how many there were."""
-    numbers = [number for number, told in environments(platform).items() if told["PROCESS"] == name]
+    numbers = [number for number, told in platform.processes().items() if told["PROCESS"] == name]
     for number in numbers:
         os.kill(number, signal.SIGKILL)
     return len(numbers)
 
 
 def test_a_check_whose_worker_is_killed_in_the_middle_is_finished_by_the_next(walked, platform, client):
-    url = next(told["DATABASE_URL"] for told in environments(platform).values() if told["PROCESS"] == "web")
+    url = next(told["DATABASE_URL"] for told in platform.processes().values() if told["PROCESS"] == "web")
     with psycopg.connect(url, autocommit=True) as connection:
 
         def attempts_and_results():
