@@ -9,10 +9,11 @@ from pathlib import Path
 
 from django.conf import settings
 
-from registry import durable, merkle, proofs
+from registry import durable, proofs
 from registry.models import Tree
-from registry.notes import Checkpoint as Head
 from registry.refusals import Mismatch
+from registry.tlog import merkle
+from registry.tlog.notes import Checkpoint as Head
 
 
 def path(log: str) -> Path:

@@ -5,8 +5,9 @@ from typing import Any
 
 import orjson
 
-from registry import canonical, notes
+from registry import canonical
 from registry.refusals import Mismatch
+from registry.tlog import notes
 
 IN_TOTO = "application/vnd.in-toto+json"
 

@@ -4,8 +4,8 @@ import os
 import secrets
 from pathlib import Path
 
-from registry.notes import Signer, Verifier
 from registry.refusals import Unavailable
+from registry.tlog.notes import Signer, Verifier
 
 
 def ensure(private: Path, public: Path, name: str) -> Verifier:

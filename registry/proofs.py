@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 from django.conf import settings
 
-from registry import keys, merkle, notes
+from registry import keys
 from registry.models import Checkpoint, Leaf, LedgerEntry, Tile
 from registry.refusals import Unavailable, Unknown
+from registry.tlog import merkle, notes
 
 
 class StoredTree:

@@ -11,10 +11,11 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection, transaction
 
-from registry import anchor, keys, merkle, notes, proofs
+from registry import anchor, keys, proofs
 from registry.ledger import LOGS
 from registry.models import Checkpoint, Leaf, Tile, Tree
 from registry.refusals import Mismatch
+from registry.tlog import merkle, notes
 
 BATCH = 8192
 _LOCK = 0x436F756E74657273  # "Counters" in ASCII: the advisory lock of the one sequencer

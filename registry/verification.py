@@ -5,9 +5,10 @@ from typing import Any
 
 from django.db import connection
 
-from registry import anchor, merkle, notes, proofs
+from registry import anchor, proofs
 from registry.models import Checkpoint, Tree
 from registry.refusals import Mismatch
+from registry.tlog import merkle, notes
 
 _ENTRIES = """
 SELECT l.index, e.bytes, e.event, e.subject, e.actor, e.uuid::text,

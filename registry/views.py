@@ -6,11 +6,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_safe
 
-from registry import anchor, ledger, merkle, proofs
+from registry import anchor, ledger, proofs
 from registry.ledger import GOVERNANCE, LOGS
 from registry.models import Checkpoint, LedgerEntry
 from registry.pages import kept, lines, needs, screenful, whole_number
 from registry.refusals import Refusal
+from registry.tlog import merkle
 
 
 @require_safe

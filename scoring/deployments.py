@@ -8,10 +8,11 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
-from registry import dsse, keys, ledger, notes, packages, policies, versions
+from registry import dsse, keys, ledger, packages, policies, versions
 from registry.canonical import digest, sha256
 from registry.models import Package, RegisteredModel, User
 from registry.refusals import Mismatch
+from registry.tlog import notes
 from scoring.events import Event
 from scoring.models import Deployment
 

@@ -7,9 +7,10 @@ from django.db import IntegrityError, transaction
 from governance import approvals, promotion
 from governance.dossier import verify
 from governance.models import Order, OrderRefusal
-from registry import canonical, notes, packages, policies, versions
+from registry import canonical, packages, policies, versions
 from registry.models import Policy, RegisteredModel
 from registry.refusals import Invalid, Mismatch
+from registry.tlog import notes
 from scoring import outcomes, runtimes, serving
 from scoring.models import Deployment
 from tests import builders

@@ -15,11 +15,12 @@ from django.db.utils import ProgrammingError
 
 from governance import privileges
 from governance.dossier import contents, issue, verify
-from registry import anchor, canonical, ledger, merkle, proofs, sequencing
+from registry import anchor, canonical, ledger, proofs, sequencing
 from registry.ledger import GOVERNANCE
 from registry.models import Checkpoint, LedgerEntry, Tile, Tree
-from registry.notes import Signer
 from registry.refusals import Mismatch, Unavailable
+from registry.tlog import merkle
+from registry.tlog.notes import Signer
 from scoring import serving
 from scoring.models import Decision, RefusedLoad
 from tests import builders

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry import merkle
 from registry.refusals import Mismatch
+from registry.tlog import merkle
 
 # The eight leaves and roots that the Certificate Transparency reference implementations share.
 LEAVES = [

@@ -3,8 +3,8 @@
 import pytest
 
 from governance.dossier import verify
-from registry import notes
 from registry.refusals import Mismatch
+from registry.tlog import notes
 
 SIGNER = notes.Signer("example.com/log", bytes(range(32)))
 # From the documentation of golang.org/x/mod/sumdb/note.
