@@ -12,8 +12,8 @@ from django.conf import settings
 from registry import durable, proofs
 from registry.models import Tree
 from registry.refusals import Mismatch
-from registry.tlog import merkle
-from registry.tlog.notes import Checkpoint as Head
+from registry.tlog import merkle, notes
+from registry.tlog.checkpoints import Checkpoint as Head
 
 
 def path(log: str) -> Path:
@@ -30,7 +30,7 @@ def newest(log: str) -> Head | None:
     except UnicodeDecodeError as error:
         raise _foreign(log, "it is not text") from error
     try:
-        return Head.open(note, proofs.verifier(log))
+        return notes.open_checkpoint(note, proofs.verifier(log))
     except Mismatch as mismatch:
         raise _foreign(log, mismatch.detail) from mismatch
 

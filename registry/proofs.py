@@ -7,7 +7,7 @@ from django.conf import settings
 from registry import keys
 from registry.models import Checkpoint, Leaf, LedgerEntry, Tile
 from registry.refusals import Unavailable, Unknown
-from registry.tlog import merkle, notes
+from registry.tlog import merkle, notes, proof_files
 
 
 class StoredTree:
@@ -71,7 +71,7 @@ def inclusions(entries: Mapping[str, LedgerEntry], checkpoint: Checkpoint) -> di
             raise Unavailable("An entry has no place in the log yet. The sequencer gives it one within seconds.")
         proof = merkle.inclusion_proof(index, size, tree.subtree)
         merkle.verify_inclusion(merkle.leaf_hash(bytes(entry.bytes)), index, size, proof, root)
-        result[name] = notes.proof_file(index, proof, checkpoint.note)
+        result[name] = str(proof_files.ProofFile(index, proof, checkpoint.note))
     return result
 
 

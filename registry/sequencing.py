@@ -78,7 +78,7 @@ class Sequencer:
         path = Path(settings.LOG_KEY_FILE).with_suffix(f".{log}.key") if settings.LOG_KEY_FILE else ""
         opened = cls(log, keys.signer(str(path)), peaks, published, _greatest(log))
         if anchor.newest(log) is None:  # a new log: from its first entry on, a missing file means a lost one
-            anchor.swap(log, None, opened.signer.note(str(published)))
+            anchor.swap(log, None, notes.sign(str(published), opened.signer))
         return opened
 
     def advance(self, now: datetime, *, sweep: bool = False) -> int:
@@ -161,7 +161,7 @@ class Sequencer:
             raise Mismatch(
                 f"The newest head of the {self.log} log is not the one this sequencer made. Run verify_ledger."
             )
-        note = self.signer.note(str(stands))
+        note = notes.sign(str(stands), self.signer)
         anchor.swap(self.log, self.published, note)
         self.published = stands
         Checkpoint.objects.create(tree=head, note=note, signed_at=now)

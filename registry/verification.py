@@ -66,6 +66,6 @@ def _check_head(log: str, head: Tree, root: bytes) -> None:
         raise Mismatch(f"The {log} log: its first {head.size} entries do not hash to the head signed over them.")
     checkpoint = getattr(head, "checkpoint", None)
     if checkpoint:
-        found = notes.Checkpoint.open(checkpoint.note, proofs.verifier(log))
+        found = notes.open_checkpoint(checkpoint.note, proofs.verifier(log))
         if (found.origin, found.size, found.root) != (proofs.origin(log), head.size, root):
             raise Mismatch(f"The checkpoint of the {log} log at {head.size} speaks of another tree.")

@@ -19,7 +19,7 @@ from registry import anchor, canonical, ledger, proofs, sequencing
 from registry.ledger import GOVERNANCE
 from registry.models import Checkpoint, LedgerEntry, Tile, Tree
 from registry.refusals import Mismatch, Unavailable
-from registry.tlog import merkle
+from registry.tlog import merkle, notes
 from registry.tlog.notes import Signer
 from scoring import serving
 from scoring.models import Decision, RefusedLoad
@@ -353,7 +353,7 @@ def test_a_published_checkpoint_that_is_lost_older_or_foreign_stops_the_sequence
     file.write_text(logged)
     refuses(r"has \d+ entries, but \d+ were signed: an older file was put in its place")
     stranger = Signer(proofs.origin(GOVERNANCE), bytes(32))
-    file.write_text(stranger.note(genuine.partition("\n\n")[0] + "\n"))
+    file.write_text(notes.sign(genuine.partition("\n\n")[0] + "\n", stranger))
     refuses("was not written by its sequencer: The note carries no signature")
     file.write_text(genuine)
     call_command("verify_ledger")

@@ -27,8 +27,8 @@ def test_keys_survive_their_text_form():
 
 def test_a_checkpoint_survives_signing():
     made = notes.Checkpoint("example.com/log", 12, bytes(32))
-    note = SIGNER.note(str(made))
-    assert notes.Checkpoint.open(note, SIGNER.verifier) == made
+    note = notes.sign(str(made), SIGNER)
+    assert notes.open_checkpoint(note, SIGNER.verifier) == made
     assert verify.open_checkpoint(note, verify.parse_key(str(SIGNER.verifier), "key"), "note") == (12, bytes(32))
 
 
@@ -47,13 +47,13 @@ def test_a_checkpoint_survives_signing():
     ],
 )
 def test_a_checkpoint_in_another_form_is_refused(old, new):
-    note = SIGNER.note(str(notes.Checkpoint("example.com/log", 12, bytes(32))))
+    note = notes.sign(str(notes.Checkpoint("example.com/log", 12, bytes(32))), SIGNER)
     with pytest.raises(Mismatch):
-        notes.Checkpoint.open(note.replace(old, new, 1), SIGNER.verifier)
+        notes.open_checkpoint(note.replace(old, new, 1), SIGNER.verifier)
 
 
 def test_another_key_of_the_same_name_is_refused():
-    note = SIGNER.note(str(notes.Checkpoint("example.com/log", 12, bytes(32))))
+    note = notes.sign(str(notes.Checkpoint("example.com/log", 12, bytes(32))), SIGNER)
     with pytest.raises(Mismatch, match="no signature"):
         notes.open_note(note, notes.Signer("example.com/log", bytes(32)).verifier)
 
