@@ -6,10 +6,11 @@ import sys
 
 from django.core.management import execute_from_command_line
 
-from governance.platform.environment import of_command
+from governance.platform.environment import of_command, of_files
 from governance.platform.home import CannotStart
 
 if __name__ == "__main__":
+    os.environ.update(of_files(sys.argv[1:]))
     if "DATABASE_URL" not in os.environ:
         try:
             told = of_command(sys.argv[1:])

@@ -5,16 +5,16 @@ import secrets
 from pathlib import Path
 
 from registry.refusals import Unavailable
-from registry.tlog.notes import Signer, Verifier
+from registry.tlog.vkeys import ED25519, Signer, Verifier
 
 
-def ensure(private: Path, public: Path, name: str) -> Verifier:
-    """Make the key pair of this name unless it is there; return its public half."""
+def ensure(private: Path, public: Path, name: str, kind: int = ED25519) -> Verifier:
+    """Make the key pair of this name and kind unless it is there; return its public half."""
     if not private.exists():
         private.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            file.write(f"{Signer(name, secrets.token_bytes(32))}\n")
+            file.write(f"{Signer(name, secrets.token_bytes(32), kind)}\n")
     verifier = Signer.parse(private.read_text()).verifier
     public.write_text(f"{verifier}\n")
     return verifier

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ _INHERITED = (
 _STORES = ("web", "scoring", "checks", "drift", "monitors", "train")  # who reads or writes artifacts
 _COMMANDS = "commands.json"
 _OWNERS = ("migrate", "setup_platform", "adopt_policy")  # commands that no server's role may do
+_ALONE = ("log_tools", "verify_log", "witness")  # commands that read files and open no database
 
 
 def inherited() -> dict[str, str]:
@@ -82,6 +84,16 @@ class Surroundings:
         """Keep what `manage.py` needs to work on this platform while it runs."""
         told = {"app": self.of("setup", "app"), "migrator": self.of("setup", "migrator", keys=("log", "warrant"))}
         write_whole(self.home.folder("secrets") / _COMMANDS, json.dumps(told))
+
+
+def of_files(words: Sequence[str]) -> dict[str, str]:
+    """Return what the settings ask for, as throw-away values, if a management command works on files alone.
+
+    An auditor runs such a command on a machine where nothing is prepared.
+    """
+    if words[:1] and words[0] in _ALONE:
+        return {"SECRET_KEY": secrets.token_hex(), "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    return {}
 
 
 def of_command(words: Sequence[str]) -> dict[str, str]:

@@ -138,6 +138,8 @@ def verify_consistency(old: int, old_root: bytes, new: int, new_root: bytes, pro
     wrong = Mismatch(f"The tree of {new} leaves is not shown to extend the tree of {old}.")
     if not 0 <= old <= new or any(len(item) != 32 for item in (old_root, new_root, *proof)):
         raise wrong
+    if new == 0 and new_root != EMPTY:
+        raise wrong
     if old in (0, new):
         if proof or old_root != (EMPTY if old == 0 else new_root):
             raise wrong

@@ -5,8 +5,9 @@ bundle holds 256 entries. What has fewer is partial: its width is part of its pa
 """
 
 import re
+import struct
 from collections.abc import Iterable, Iterator
-from itertools import count
+from itertools import chain, count
 from typing import NamedTuple
 
 from registry.refusals import Mismatch
@@ -17,6 +18,7 @@ ENTRIES = -1  # the level of bundles, which stand below the tiles
 LARGEST_ENTRY = 0xFFFF  # bytes: what two bytes can say
 LARGEST_BUNDLE = TILE_WIDTH * (2 + LARGEST_ENTRY)
 _HIGHEST = 63
+_LENGTH = struct.Struct(">H").unpack_from
 _PATH = re.compile(r"tile/(entries|[0-9]{1,2})/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?", re.ASCII)
 
 
@@ -67,7 +69,7 @@ def of_size(size: int) -> Iterator[Tile]:
 
 def new_between(old: int, new: int) -> Iterator[Tile]:
     """Yield the bundles and tiles of a log of `new` entries that one of `old` entries does not have yet."""
-    for level in (ENTRIES, *count()):
+    for level in chain([ENTRIES], count()):
         height = max(level, 0) * TILE_HEIGHT
         before, now = old >> height, new >> height
         if not now:
@@ -91,14 +93,18 @@ def bundle(entries: Iterable[bytes]) -> bytes:
 def unbundle(data: bytes) -> list[bytes]:
     """Return the entries of a bundle; Mismatch when it does not hold 1 to 256 whole ones."""
     entries, start, end = [], 0, len(data)
-    while start < end:
-        stop = start + 2 + (data[start] << 8) + (data[start + 1] if start + 1 < end else 0)
-        if stop > end or start + 1 == end:
-            raise Mismatch("its last entry is cut")
-        entries.append(data[start + 2 : stop])
-        start = stop
+    try:
+        while start < end:
+            (length,) = _LENGTH(data, start)
+            stop = start + 2 + length
+            entries.append(data[start + 2 : stop])
+            start = stop
+    except struct.error:
+        start = -1
+    if start != end:
+        raise Mismatch("its last entry is cut")
     if not 1 <= len(entries) <= TILE_WIDTH:
-        raise Mismatch(f"it holds {len(entries)} entries")
+        raise Mismatch(f"it holds {len(entries)} entries, not 1 to {TILE_WIDTH}")
     return entries
 
 
