@@ -5,7 +5,8 @@ may be missing once the full one stands in its place. What lies beyond the check
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,7 +49,9 @@ class _Grown:
         tile = Tile(level, self.numbers[level], len(expected))
         data = read(self.folder, tile)
         if data != b"".join(expected):
-            raise Mismatch(_first_difference(tile, expected, tiles.split(data)))
+            with _named(tile):
+                found = tiles.split(data)
+            raise Mismatch(_first_difference(tile, expected, found))
 
     def root(self) -> bytes:
         """Check the tiles at the right edge, which are partial, and return the root of the tree."""
@@ -67,17 +70,17 @@ class _Grown:
         return result
 
 
-def verify(folder: Path, policy: Policy) -> Trusted:
+def verify(folder: Path, policy: Policy) -> tuple[Trusted, Writers]:
     """Check a whole published log: signatures and quorum, every bundle, every tile, the root, the writers' counters.
 
-    Returns what the policy found in its checkpoint. Raises Mismatch naming the first thing that is not as signed.
+    Returns what the policy found in its checkpoint, and the counters. Raises Mismatch naming the first thing that is
+    not as signed.
     """
     note = _bytes(folder, CHECKPOINT, LARGEST_NOTE)
     if note is None:
         raise Mismatch(f"{CHECKPOINT}: it is missing.")
     trusted = policy.verify(note)
-    verify_entries(folder, trusted.checkpoint)
-    return trusted
+    return trusted, verify_entries(folder, trusted.checkpoint)
 
 
 def verify_entries(folder: Path, checkpoint: Checkpoint) -> Writers:
@@ -86,10 +89,9 @@ def verify_entries(folder: Path, checkpoint: Checkpoint) -> Writers:
     for number in range(-(-checkpoint.size // TILE_WIDTH)):
         width = min(TILE_WIDTH, checkpoint.size - number * TILE_WIDTH)
         bundle = Tile(tiles.ENTRIES, number, width)
-        try:
-            entries = tiles.unbundle(read(folder, bundle))
-        except Mismatch as mismatch:
-            raise _named(bundle.path, mismatch) from mismatch
+        data = read(folder, bundle)
+        with _named(bundle):
+            entries = tiles.unbundle(data)
         if len(entries) != width:
             raise Mismatch(f"{bundle.path}: it holds {len(entries)} entries, not {width}.")
         _judge(writers, entries)
@@ -117,7 +119,8 @@ def read(folder: Path, tile: Tile) -> bytes:
 def _beginning(tile: Tile, data: bytes) -> bytes:
     """Return what a partial tile or bundle would hold, out of the bytes of the full one."""
     if tile.level == tiles.ENTRIES:
-        return tiles.bundle(tiles.unbundle(data)[: tile.width])
+        with _named(tile.full):
+            return tiles.bundle(tiles.unbundle(data)[: tile.width])
     return data[: tile.width * strict.HASH]
 
 
@@ -138,8 +141,13 @@ def _bytes(folder: Path, name: str, largest: int) -> bytes | None:
     return data
 
 
-def _named(name: str, mismatch: Mismatch) -> Mismatch:
-    return mismatch if mismatch.detail.startswith("tile/") else Mismatch(f"{name}: {mismatch.detail}.")
+@contextmanager
+def _named(tile: Tile) -> Iterator[None]:
+    """Say in which file it is that something is wrong."""
+    try:
+        yield
+    except Mismatch as mismatch:
+        raise Mismatch(f"{tile.path}: {mismatch.detail}") from mismatch
 
 
 def _judge(writers: Writers, entries: Sequence[bytes]) -> None:

@@ -102,14 +102,14 @@ def unbundle(data: bytes) -> list[bytes]:
     except struct.error:
         start = -1
     if start != end:
-        raise Mismatch("its last entry is cut")
+        raise Mismatch("Its last entry is cut.")
     if not 1 <= len(entries) <= TILE_WIDTH:
-        raise Mismatch(f"it holds {len(entries)} entries, not 1 to {TILE_WIDTH}")
+        raise Mismatch(f"It holds {len(entries)} entries, not 1 to {TILE_WIDTH}.")
     return entries
 
 
 def split(data: bytes) -> list[bytes]:
     """Return the hashes of a tile; Mismatch when it does not hold 1 to 256 whole ones."""
     if len(data) % strict.HASH or not strict.HASH <= len(data) <= TILE_WIDTH * strict.HASH:
-        raise Mismatch(f"it has {len(data)} bytes, which is not 1 to {TILE_WIDTH} hashes")
+        raise Mismatch(f"It has {len(data)} bytes, which is not 1 to {TILE_WIDTH} hashes.")
     return [data[start : start + strict.HASH] for start in range(0, len(data), strict.HASH)]

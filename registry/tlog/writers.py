@@ -53,10 +53,10 @@ class Writers:
         """Begin at an index, where the last number and time of each writer are these."""
         self.size = size
         self.gaps: list[Gap] = []  # not explained yet
+        self.acknowledged: list[tuple[str, int, int]] = []  # writer, first and last number
         self._last: dict[str, tuple[int, datetime]] = {
             writer: (number, at or _NEVER) for writer, (number, at) in (last or {}).items()
         }
-        self._accepted: list[tuple[str, int, int]] = []
 
     def feed(self, entry: bytes) -> list[Gap | Fault]:
         """Take the next entry, and return what it shows to be wrong."""
@@ -99,13 +99,13 @@ class Writers:
     def _accept(self, facts: Any) -> None:
         match facts:
             case {"writer": str(writer), "from": int(first), "to": int(last)}:
-                self._accepted.append((writer, first, last))
+                self.acknowledged.append((writer, first, last))
                 self.gaps = [left for gap in self.gaps for left in self._left_of(gap)]
 
     def _left_of(self, gap: Gap) -> list[Gap]:
         """Return what the acknowledgements so far leave of a gap."""
         left = [gap]
-        for writer, first, last in self._accepted:
+        for writer, first, last in self.acknowledged:
             if writer == gap.writer:
                 left = [part for item in left for part in _without(item, first, last)]
         return left

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from registry.refusals import Mismatch
 from registry.tlog import merkle
+from tests.logs import Tree, flipped
 
 # The eight leaves and roots that the Certificate Transparency reference implementations share.
 LEAVES = [
@@ -25,17 +26,6 @@ ROOTS = [
 ]
 
 
-class Tree:
-    def __init__(self, leaves):
-        self.hashes = [merkle.leaf_hash(leaf) for leaf in leaves]
-
-    def subtree(self, level, index):
-        return merkle.root_of(self.hashes[index << level : (index + 1) << level])
-
-    def root(self, size):
-        return merkle.root_of(self.hashes[:size])
-
-
 def test_known_roots():
     tree = Tree(LEAVES)
     assert [tree.root(size).hex() for size in range(9)] == ROOTS
@@ -43,6 +33,106 @@ def test_known_roots():
 
 SIZE = 300
 BIG = Tree([f"leaf {number}".encode() for number in range(SIZE)])
+
+
+# From proof/verify_test.go of transparency-dev/merkle: index and size, or old and new size, with the proof.
+INCLUSIONS = [
+    (0, 1, []),
+    (
+        0,
+        8,
+        [
+            "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+            "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+            "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4",
+        ],
+    ),
+    (
+        5,
+        8,
+        [
+            "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+            "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+            "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+        ],
+    ),
+    (2, 3, ["fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"]),
+    (
+        1,
+        5,
+        [
+            "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+            "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+            "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+        ],
+    ),
+]
+CONSISTENCIES = [
+    (1, 1, []),
+    (1, 8, INCLUSIONS[1][2]),
+    (
+        6,
+        8,
+        [
+            "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a",
+            "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+            "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+        ],
+    ),
+    (2, 5, INCLUSIONS[4][2][1:]),
+    (
+        6,
+        7,
+        [
+            "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a",
+            "b08693ec2e721597130641e8211e7eedccb4c26413963eee6c1e2ed16ffb1a5f",
+            "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("index", "size", "proof"), INCLUSIONS)
+def test_inclusion_is_proved_as_others_prove_it(index, size, proof):
+    tree, known = Tree(LEAVES), [bytes.fromhex(item) for item in proof]
+    assert merkle.inclusion_proof(index, size, tree.subtree) == known
+    merkle.verify_inclusion(merkle.leaf_hash(LEAVES[index]), index, size, known, bytes.fromhex(ROOTS[size]))
+
+
+@pytest.mark.parametrize(("old", "new", "proof"), CONSISTENCIES)
+def test_consistency_is_proved_as_others_prove_it(old, new, proof):
+    known = [bytes.fromhex(item) for item in proof]
+    assert merkle.consistency_proof(old, new, Tree(LEAVES).subtree) == known
+    merkle.verify_consistency(old, bytes.fromhex(ROOTS[old]), new, bytes.fromhex(ROOTS[new]), known)
+
+
+@pytest.mark.parametrize(
+    ("old", "old_root", "new", "new_root", "proof"),
+    [
+        (0, bytes(32), 0, bytes(32), []),
+        (0, bytes(32), 5, BIG.root(5), []),
+        (0, merkle.EMPTY, 0, bytes(32), []),
+        (0, merkle.EMPTY, 5, BIG.root(5), [merkle.EMPTY]),
+        (5, BIG.root(5), 5, BIG.root(6), []),
+        (5, BIG.root(5), 5, BIG.root(5), [merkle.EMPTY]),
+        (5, BIG.root(5), 4, BIG.root(4), []),
+        (5, BIG.root(5), 6, BIG.root(6), []),
+        (-1, BIG.root(5), 6, BIG.root(6), []),
+        (5, BIG.root(5)[:31], 5, BIG.root(5)[:31], []),
+    ],
+)
+def test_trees_that_need_no_proof_are_held_against_their_roots(old, old_root, new, new_root, proof):
+    with pytest.raises(Mismatch):
+        merkle.verify_consistency(old, old_root, new, new_root, proof)
+
+
+def test_every_proof_to_size_300_is_good():
+    for size in range(1, SIZE + 1):
+        root = BIG.root(size)
+        for index in {0, size // 2, size - 1, size * 7 % size, size & 0xAA} & set(range(size)):
+            merkle.verify_inclusion(BIG.hashes[index], index, size, BIG.inclusion(index, size), root)
+            if index:
+                merkle.verify_consistency(index, BIG.root(index), size, root, BIG.consistency(index, size))
 
 
 @settings(max_examples=300, deadline=None)
@@ -61,10 +151,9 @@ def test_inclusion_is_proved_and_every_change_refused(data):
     ]
     if proof:
         place = data.draw(st.integers(0, len(proof) - 1))
-        bit = data.draw(st.integers(0, 255))
-        flipped = (int.from_bytes(proof[place], "big") ^ (1 << bit)).to_bytes(32, "big")
+        changed = flipped(proof[place], data.draw(st.integers(0, 255)))
         spoiled += [
-            (leaf, index, size, [*proof[:place], flipped, *proof[place + 1 :]], root),
+            (leaf, index, size, [*proof[:place], changed, *proof[place + 1 :]], root),
             (leaf, index, size, proof[:-1], root),
         ]
     for wrong in spoiled:
@@ -85,7 +174,9 @@ def test_consistency_is_proved_and_every_change_refused(data):
     ]
     if proof:
         spoiled.append((old, BIG.root(old), new, BIG.root(new), proof[:-1]))
-        spoiled.append((old, BIG.root(old), new, BIG.root(new), [bytes(32), *proof[1:]]))
+        place = data.draw(st.integers(0, len(proof) - 1))
+        changed = flipped(proof[place], data.draw(st.integers(0, 255)))
+        spoiled.append((old, BIG.root(old), new, BIG.root(new), [*proof[:place], changed, *proof[place + 1 :]]))
     for wrong in spoiled:
         with pytest.raises(Mismatch):
             merkle.verify_consistency(*wrong)

@@ -104,7 +104,8 @@ def _hashes(data: bytes, old: Checkpoint) -> list[bytes]:
 
 
 def _verify_dir(options: dict[str, Any]) -> dict[str, Any]:
-    return _trusted(directory.verify(Path(options["directory"]), _policy(options)))
+    trusted, writers = directory.verify(Path(options["directory"]), _policy(options))
+    return {**_trusted(trusted), "acknowledged_gaps": writers.acknowledged}
 
 
 _CHECKS = {

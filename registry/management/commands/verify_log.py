@@ -29,7 +29,7 @@ class Command(BaseCommand):
         begun = time.perf_counter()
         try:
             policy = Policy.parse(inputs.read(options["policy"], LARGEST_POLICY))
-            found = directory.verify(options["directory"], policy)
+            found, writers = directory.verify(options["directory"], policy)
         except Mismatch as mismatch:
             raise CommandError(f"NOT VERIFIED  {mismatch.detail}") from mismatch
         seconds = time.perf_counter() - begun
@@ -37,4 +37,6 @@ class Command(BaseCommand):
         self.stdout.write(f"VERIFIED  {head.origin}: {head.size} entries, root {head.root.hex()}")
         for name, moment in found.cosigners.items():
             self.stdout.write(f"cosigned by {name!a} at {datetime.fromtimestamp(moment, UTC)}")
+        for writer, first, last in writers.acknowledged:
+            self.stdout.write(f"acknowledged as missing: numbers {first} to {last} of writer {writer!a}")
         self.stdout.write(f"{head.size / seconds:,.0f} entries/s")
