@@ -9,7 +9,14 @@ from django.db import connection
 
 APP, SCORING, GOVERNOR, SEQUENCER = (f"countersign_{name}" for name in ("app", "scoring", "governor", "sequencer"))
 APPS = ("registry", "scoring", "monitoring", "governance")
-TREE = ("registry_leaf", "registry_tile", "registry_tree", "registry_checkpoint")
+TREE = (
+    "registry_leaf",
+    "registry_tile",
+    "registry_tree",
+    "registry_checkpoint",
+    "registry_cosignature",
+    "registry_breach",
+)
 _ENTRY_COLUMNS = "(uuid, log, event, subject, actor, at, bytes)"  # never id, xid, leaf or inserted_at
 
 # role → table → rights beyond SELECT, which every role has on every table of the four apps
@@ -25,6 +32,7 @@ _NOT_APP = {
     "scoring_decision",
     "governance_orderrefusal",
     "registry_ledgerentry",
+    "registry_epoch",
     *TREE,
 }
 _APP_ALSO = {

@@ -108,7 +108,13 @@ STORAGES = {
 }
 STATIC_URL = "/static/"
 STATIC_ROOT = HOME / "static"
+
+# The logs: what anybody may read, and what the database is held against; the latter belongs on another volume
 PUBLISHED_LOG = Path(env.text("PUBLISHED_LOG", str(HOME / "log-public")))
+LOG_IS_PUBLIC = env.flag("LOG_IS_PUBLIC", True)
+LOG_ANCHOR = Path(env.text("LOG_ANCHOR", str(HOME / "log-anchor")))
+LOG_POLICY_FILE = Path(env.text("LOG_POLICY_FILE", str(HOME / "keys/log.policy")))
+LOG_BACKLOG = int(env.text("LOG_BACKLOG", "100000"))  # entries without a place above which nothing more is answered
 
 # Keys: the private ones are named only in the environment of the process that signs
 LOG_ORIGIN = env.text("LOG_ORIGIN", "countersign.example/log")

@@ -23,6 +23,7 @@ urlpatterns = [
     path("dossiers/<uuid:dossier_id>/state", dossiers.dossier_fragment, name="dossier-state"),
     path("dossiers/<uuid:dossier_id>/archive", dossiers.dossier_archive, name="dossier-archive"),
     path("health", health.health, name="health"),
+    path("ready", health.ready, name="ready"),
     path("", include("registry.urls")),
     path("", include("scoring.urls")),
     path("", include("monitoring.urls")),

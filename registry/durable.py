@@ -1,11 +1,19 @@
 """Files that a power cut leaves whole: under a name stand either the old bytes or the new ones, never half of them."""
 
+import fcntl
 import os
 import secrets
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage
+
+from registry.refusals import Mismatch
+
+_AT_ONCE = 8  # files flushed together
 
 
 def write(path: Path, data: bytes, *, mode: int | None = None, folder_mode: int | None = None) -> None:
@@ -18,6 +26,50 @@ def write(path: Path, data: bytes, *, mode: int | None = None, folder_mode: int 
         folder.mkdir(exist_ok=True)
         if folder_mode is not None:
             folder.chmod(folder_mode)
+    _put(path, data, mode)
+    for folder in (path.parent, *(folder.parent for folder in made)):
+        _sync(folder)
+
+
+def write_new(files: Mapping[Path, bytes]) -> None:
+    """Put many files under names that never mean anything else: those that are there must hold these very bytes.
+
+    All of them, or of what is missing some, are on disk when this ends by an error; it may be repeated. Mismatch, and
+    nothing written, when a name stands for other bytes.
+    """
+    missing = {path: data for path, data in files.items() if not _holds(path, data)}
+    folders = {path.parent for path in missing}
+    made = [parent for folder in folders for parent in (folder, *folder.parents) if not parent.exists()]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:  # the disk joins flushes that wait together
+        list(pool.map(_put, missing, missing.values()))
+        list(pool.map(_sync, folders | {folder.parent for folder in made}))
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Wait until this process alone holds the lock file of this name; it is let go when the process ends, however."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        found = path.read_bytes()
+    except FileNotFoundError:
+        return False
+    if found != data:
+        raise Mismatch(f"{path} holds other bytes than belong there: somebody changed it, or keeps another log there.")
+    return True
+
+
+def _put(path: Path, data: bytes, mode: int | None = None) -> None:
     fresh = path.with_name(f".{secrets.token_hex(8)}")
     try:
         with fresh.open("xb") as file:
@@ -30,8 +82,6 @@ def write(path: Path, data: bytes, *, mode: int | None = None, folder_mode: int 
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
-    for folder in (path.parent, *(folder.parent for folder in made)):
-        _sync(folder)
 
 
 def _sync(folder: Path) -> None:

@@ -20,12 +20,24 @@ def ensure(private: Path, public: Path, name: str, kind: int = ED25519) -> Verif
     return verifier
 
 
+def verifiers(path: Path) -> list[Verifier]:
+    """Read a log's public key, and the one of type ML-DSA-44 beside it (`….mldsa.vkey`) where there is one."""
+    second = path.with_suffix(f".mldsa{path.suffix}")
+    return [verifier(path), *([verifier(second)] if second.exists() else [])]
+
+
 def verifier(path: Path) -> Verifier:
     """Read a public key."""
     try:
         return Verifier.parse(path.read_text().strip())
     except OSError as error:
         raise Unavailable(f"The public key {path.name} cannot be read. Run `manage.py setup_platform`.") from error
+
+
+def signers(path: Path) -> list[Signer]:
+    """Read the private key of a log, and the one of type ML-DSA-44 beside it (`….mldsa.key`) where there is one."""
+    second = path.with_suffix(f".mldsa{path.suffix}")
+    return [signer(str(path)), *([signer(str(second))] if second.exists() else [])]
 
 
 def signer(path: str) -> Signer:

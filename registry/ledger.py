@@ -14,6 +14,7 @@ from django.db import connection
 from django.db.models import BooleanField, FloatField, QuerySet
 from django.db.models.expressions import RawSQL
 
+from registry import writers
 from registry.ids import uuid7
 from registry.models import LedgerEntry
 from registry.refusals import Invalid
@@ -22,13 +23,17 @@ GOVERNANCE, DECISIONS = "governance", "decisions"
 LOGS = (GOVERNANCE, DECISIONS)
 LARGEST_ENTRY = 4096
 # Columns that only the database fills, hence no fields of the model. Nothing from outside is in these texts.
+_EPOCH = RawSQL("registry_ledgerentry.epoch", ())  # noqa: S611
 _XID = RawSQL("registry_ledgerentry.xid", ())  # noqa: S611
 _AGE = RawSQL("extract(epoch FROM clock_timestamp() - registry_ledgerentry.inserted_at)::float8", (), FloatField())  # noqa: S611
-_BEHIND = "(registry_ledgerentry.xid, registry_ledgerentry.id) > (%s::text::xid8, %s)"
+_BEHIND = "(registry_ledgerentry.epoch, registry_ledgerentry.xid, registry_ledgerentry.id) > (%s, %s::text::xid8, %s)"
 _LAST = """
-SELECT e.xid::text, e.id FROM registry_leaf l JOIN registry_ledgerentry e ON e.id = l.entry_id
+SELECT e.epoch, e.xid::text, e.id FROM registry_leaf l JOIN registry_ledgerentry e ON e.id = l.entry_id
 WHERE l.log = %s ORDER BY l.index DESC LIMIT 1
 """
+
+Place = tuple[int, int, int]  # epoch, transaction and id of an entry: the order in which entries get their index
+BEGINNING: Place = (0, 0, 0)
 
 
 class Event(StrEnum):
@@ -45,6 +50,9 @@ class Event(StrEnum):
     DATASET_REGISTERED = "dataset.registered"
     POLICY_ADOPTED = "policy.adopted"
     PACKAGE_ASSEMBLED = "package.assembled"
+    LOG_RECOVERED = "ledger.recovered"
+    GAP_ACKNOWLEDGED = "gap.acknowledged"
+    BREACH_ACKNOWLEDGED = "breach.acknowledged"
 
 
 def append(
@@ -65,10 +73,19 @@ def append_all(
     """Enter the same event about many subjects (pairs of subject and facts), as `append` does for one."""
     if not connection.in_atomic_block:
         raise RuntimeError("ledger.append() must run inside the transaction of the change it records.")
-    return LedgerEntry.objects.bulk_create([_entry(event, subject, actor, at, facts, log) for subject, facts in about])
+    writer, first = writers.upcoming(log)
+    entries = [
+        _entry(event, subject, actor, at, facts, log, [writer, first + place])
+        for place, (subject, facts) in enumerate(about)
+    ]
+    LedgerEntry.objects.bulk_create(entries)
+    writers.wrote(log, len(entries))
+    return entries
 
 
-def _entry(event: StrEnum, subject: str, actor: str, at: datetime, facts: dict[str, Any], log: str) -> LedgerEntry:
+def _entry(
+    event: StrEnum, subject: str, actor: str, at: datetime, facts: dict[str, Any], log: str, writer: list[Any]
+) -> LedgerEntry:
     entry = LedgerEntry(uuid=uuid7(), log=log, event=event, subject=subject, actor=actor, at=at)
     entry.bytes = orjson.dumps(
         {
@@ -78,6 +95,7 @@ def _entry(event: StrEnum, subject: str, actor: str, at: datetime, facts: dict[s
             "event": str(event),
             "subject": subject,
             "actor": actor,
+            "writer": writer,
             "facts": facts,
         },
         option=orjson.OPT_SORT_KEYS,
@@ -98,12 +116,12 @@ def about(subjects: Iterable[str]) -> QuerySet[LedgerEntry]:
     return LedgerEntry.objects.filter(subject__in=list(subjects)).select_related("leaf_row").order_by("id")
 
 
-def last_placed(log: str) -> tuple[int, int]:
-    """Return transaction and id of the entry that got its place last; (0, 0) in an empty log."""
+def last_placed(log: str) -> Place:
+    """Return where the entry stands that got its index last."""
     with connection.cursor() as cursor:
         cursor.execute(_LAST, [log])
         row = cursor.fetchone()
-    return (int(row[0]), row[1]) if row else (0, 0)
+    return (row[0], int(row[1]), row[2]) if row else BEGINNING
 
 
 def waiting(log: str) -> QuerySet[LedgerEntry]:
@@ -113,7 +131,7 @@ def waiting(log: str) -> QuerySet[LedgerEntry]:
     administrator's hand slipped in, which the sequencer's sweep finds.
     """
     behind = RawSQL(_BEHIND, last_placed(log), BooleanField())  # noqa: S611
-    return LedgerEntry.objects.filter(behind, log=log, leaf_row=None).order_by(_XID, "id")
+    return LedgerEntry.objects.filter(behind, log=log, leaf_row=None).order_by(_EPOCH, _XID, "id")
 
 
 def waiting_seconds(log: str) -> float | None:

@@ -31,6 +31,10 @@ class StoredTree:
             self._rows[level, number] = self._read(level, number)
         return self._rows[level, number]
 
+    def root(self, size: int) -> bytes:
+        """Return the root over the first `size` leaves."""
+        return merkle.Peaks(size, [self.subtree(*place) for place in merkle.peaks_at(size)]).root()
+
     def _read(self, level: int, number: int) -> list[bytes]:
         tile = Tile.objects.filter(log=self.log, level=level, number=number).first()
         if tile:
@@ -48,20 +52,12 @@ class StoredTree:
         return [bytes(root) for root in below.values_list("root", flat=True)]
 
 
-def latest_checkpoint(log: str) -> Checkpoint:
-    """Return the newest signed head of a log."""
-    found = Checkpoint.objects.filter(tree__log=log).select_related("tree").order_by("-tree__size").first()
-    if not found:
-        raise Unavailable(f"The {log} log has no checkpoint yet. The sequencer signs one within seconds.")
-    return found
-
-
 def inclusions(entries: Mapping[str, LedgerEntry], checkpoint: Checkpoint) -> dict[str, str]:
     """Return the tlog-proof file of each entry (by the caller's name) under one checkpoint of their log.
 
     Unavailable while one of them has no place under that checkpoint yet.
     """
-    size, root = checkpoint.tree.size, bytes(checkpoint.tree.root)
+    size, root, note = checkpoint.tree.size, bytes(checkpoint.tree.root), checkpoint.cosigned
     tree = StoredTree(checkpoint.tree.log)
     places = dict(Leaf.objects.filter(entry__in=entries.values()).values_list("entry", "index"))
     result = {}
@@ -71,7 +67,7 @@ def inclusions(entries: Mapping[str, LedgerEntry], checkpoint: Checkpoint) -> di
             raise Unavailable("An entry has no place in the log yet. The sequencer gives it one within seconds.")
         proof = merkle.inclusion_proof(index, size, tree.subtree)
         merkle.verify_inclusion(merkle.leaf_hash(bytes(entry.bytes)), index, size, proof, root)
-        result[name] = str(proof_files.ProofFile(index, proof, checkpoint.note))
+        result[name] = str(proof_files.ProofFile(index, proof, note))
     return result
 
 

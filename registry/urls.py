@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
-from registry import views
+from registry import published, views
 from registry.forms import SignIn
 
 urlpatterns = [
@@ -16,5 +16,6 @@ urlpatterns = [
     path("ledger", views.ledger_page, name="ledger"),
     path("ledger/waiting/<uuid:entry>", views.ledger_waiting, name="ledger-waiting"),
     path("ledger/<str:log>/<int:index>", views.ledger_entry, name="ledger-entry"),
-    path("log/<str:log>/checkpoint", views.checkpoint, name="checkpoint"),
+    path("log/policy", published.policy, name="log-policy"),
+    path("log/<path:name>", published.file, name="published-log"),
 ]

@@ -6,7 +6,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_safe
 
-from registry import anchor, ledger, proofs
+from registry import heads, ledger, proofs
 from registry.ledger import GOVERNANCE, LOGS
 from registry.models import Checkpoint, LedgerEntry
 from registry.pages import kept, lines, needs, screenful, whole_number
@@ -37,6 +37,7 @@ def ledger_page(request: HttpRequest) -> HttpResponse:
         "lines": lines([*waiting, *rows]),
         "next": rows[-1].leaf_row.index if more else None,
         "checkpoint": _checkpoint(log),
+        "published": f"{proofs.origin(log)}/checkpoint",
         "kept": kept(log=log, event=event, subject=subject),
     }
     return render(request, "ledger.html", context)
@@ -57,7 +58,7 @@ def _known(log: str) -> str:
 
 def _checkpoint(log: str) -> Checkpoint | None:
     try:
-        return proofs.latest_checkpoint(log)
+        return heads.latest(log)
     except Refusal:
         return None
 
@@ -97,13 +98,3 @@ def _entry_page(request: HttpRequest, entry: LedgerEntry) -> HttpResponse:
         "checkpoint": checkpoint,
     }
     return render(request, "ledger_entry.html", context)
-
-
-@require_safe
-def checkpoint(request: HttpRequest, log: str) -> HttpResponse:
-    """Serve the newest published checkpoint of a log: public, so that anybody can hold us to it."""
-    try:
-        note = anchor.path(_known(log)).read_bytes()
-    except FileNotFoundError as error:
-        raise Http404("This log has no checkpoint yet.") from error
-    return HttpResponse(note, content_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-cache"})

@@ -13,7 +13,7 @@ from registry import ledger
 from registry.ids import uuid7
 from registry.models import Package, User
 from registry.refusals import Invalid, Unknown
-from scoring import commitments, runtimes, serving
+from scoring import admission, commitments, runtimes, serving
 from scoring.events import Event
 from scoring.models import Decision
 
@@ -35,6 +35,7 @@ def decide(
     `attributes` (protected attributes, segments) are kept beside the decision for monitoring; no model sees them.
     The same `request_id` with the same features gives the same decision again; with others it is Invalid.
     """
+    admission.demand()
     served = serving.champion(name, now=now)
     if request_id is not None and not (
         isinstance(request_id, str) and 0 < len(request_id) <= 100 and request_id.isprintable()

@@ -2,19 +2,33 @@
 
 import scoring.lean  # noqa: F401, I001 - must come before anything that imports lightgbm
 
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 
 from registry.api.problems import bad_request, broken, not_found
-from scoring import api
+from registry.refusals import Unavailable
+from scoring import admission, api
 
 
-def health(request: HttpRequest) -> HttpResponse:
+def ready(request: HttpRequest) -> HttpResponse:
     """Say that this process answers."""
     return JsonResponse({"status": "ok"})
 
 
+def health(request: HttpRequest) -> HttpResponse:
+    """Say whether decisions are accepted; red (503) with the reason when they are not."""
+    try:
+        admission.demand()
+    except Unavailable as refusal:
+        return JsonResponse({"status": "red", "detail": refusal.detail}, status=503)
+    except DatabaseError:
+        return JsonResponse({"status": "unavailable", "database": "unreachable"}, status=503)
+    return JsonResponse({"status": "ok"})
+
+
 urlpatterns = [
+    path("ready", ready),
     path("health", health),
     path("api/v1/models/<str:name>/score", api.Score.as_view()),
     path("api/v1/decisions/<uuid:decision_id>", api.DecisionDetail.as_view()),

@@ -24,7 +24,7 @@ from registry import datasets, policies, sequencing, versions
 from registry.ledger import LOGS
 from registry.models import Dataset, LedgerEntry, ModelVersion, RegisteredModel, User
 from registry.schema import SCORE, Column, Schema
-from scoring import decisions, outcomes, serving
+from scoring import admission, decisions, outcomes, serving
 from scoring.models import Decision
 
 PASSWORD = "correct horse battery"
@@ -262,6 +262,7 @@ def superuser(*tables):
 def forget_serving() -> None:
     """A server process that has just started."""
     serving._slots.clear()
+    admission.forget()
 
 
 def later(days: float) -> datetime:

@@ -8,6 +8,8 @@ os.environ.update(
     COUNTERSIGN_HOME=HOME,
     ARTIFACTS=f"{HOME}/artifacts",
     PUBLISHED_LOG=f"{HOME}/log-public",
+    LOG_ANCHOR=f"{HOME}/log-anchor",
+    LOG_POLICY_FILE=f"{HOME}/keys/log.policy",
     LOG_VKEY_FILE=f"{HOME}/keys/log.vkey",
     LOG_KEY_FILE=f"{HOME}/keys/log.key",
     WARRANT_VKEY_FILE=f"{HOME}/keys/warrant.vkey",

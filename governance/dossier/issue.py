@@ -9,7 +9,7 @@ from django.db import transaction
 from governance.dossier import contents, verify
 from governance.events import Event
 from governance.models import Dossier
-from registry import artifacts, canonical, ledger, proofs
+from registry import artifacts, canonical, heads, ledger, proofs
 from registry.ledger import GOVERNANCE
 from registry.models import Checkpoint, Leaf, LedgerEntry, ModelVersion, User
 from registry.refusals import Unknown
@@ -55,8 +55,8 @@ def archive(dossier: Dossier) -> bytes:
     entries = _entries(dossier, files)
     files["issued.json"] = bytes(entries[_ISSUED].bytes)
     for log in sorted({entry.log for entry in entries.values()}):
-        checkpoint = proofs.latest_checkpoint(log)
-        files[f"checkpoints/{log}"] = checkpoint.note.encode()
+        checkpoint = heads.latest(log)
+        files[f"checkpoints/{log}"] = checkpoint.cosigned.encode()
         mine = {path: entry for path, entry in entries.items() if entry.log == log}
         for path, proof in proofs.inclusions(mine, checkpoint).items():
             files[f"proofs/{path}.tlog-proof"] = proof.encode()

@@ -7,10 +7,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from governance.platform import processes, services
+from governance.platform import probes, processes, services
 from governance.platform.environment import Surroundings, shared
 from governance.platform.home import CannotStart, Home
-from governance.platform.probes import LOCAL, port
 from governance.platform.process import Process
 from governance.platform.supervisor import Asked, Supervisor, say
 
@@ -41,20 +40,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(*, walk: bool) -> int:
     home = Home.open()
     lock = home.lock()
-    web_port, scoring_port = port("WEB_PORT", 8000), port("SCORING_PORT", 8001)
+    web_port, scoring_port = probes.port("WEB_PORT", 8000), probes.port("SCORING_PORT", 8001)
     if web_port == scoring_port:
         raise CannotStart(f"WEB_PORT and SCORING_PORT are both {web_port}. Choose another number for one of them.")
     home.folder("keys")
     with Supervisor(home, lock) as supervisor:
         databases, broker = services.database(supervisor, home), services.broker(supervisor, home)
-        told = Surroundings(home, databases, broker, web_port, scoring_port)
+        told = Surroundings(home, databases, broker, web_port, scoring_port, probes.free_port())
         told.remember()
         # Demo people go only into our own database, or where the demo is asked for.
         _set_up(supervisor, processes.setup(told, people=walk or "DATABASE_URL" not in os.environ))
         supervisor.start(*processes.servers(told))
         supervisor.start(*processes.helpers(told))
-        print(f"pages and APIs  http://{LOCAL}:{web_port}", flush=True)
-        print(f"scoring         http://{LOCAL}:{scoring_port}", flush=True)
+        print(f"pages and APIs  http://{probes.LOCAL}:{web_port}", flush=True)
+        print(f"scoring         http://{probes.LOCAL}:{scoring_port}", flush=True)
         if walk:
             code = supervisor.run(processes.walk(told))
             if os.environ.get("DEMO_ONCE") == "1" or supervisor.interrupted:

@@ -14,10 +14,11 @@ from governance.platform.probes import LOCAL
 _INHERITED = (
     *("PATH", "LD_LIBRARY_PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ"),
     *("DEBUG", "ALLOWED_HOSTS", "LOG_LEVEL", "LOG_ORIGIN", "ARTIFACTS", "PUBLISHED_LOG"),
+    *("LOG_ANCHOR", "LOG_POLICY_FILE", "LOG_BACKLOG", "LOG_IS_PUBLIC"),
 )
 _STORES = ("web", "scoring", "checks", "drift", "monitors", "train")  # who reads or writes artifacts
 _COMMANDS = "commands.json"
-_OWNERS = ("migrate", "setup_platform", "adopt_policy")  # commands that no server's role may do
+_OWNERS = ("migrate", "setup_platform", "adopt_policy", "recover_log")  # commands that no server's role may do
 _ALONE = ("log_tools", "verify_log", "witness")  # commands that read files and open no database
 
 
@@ -46,6 +47,7 @@ class Surroundings:
     broker: str
     web_port: int
     scoring_port: int
+    witness_port: int
 
     @property
     def tracking_socket(self) -> str:
@@ -58,6 +60,8 @@ class Surroundings:
         told = {
             "ARTIFACTS": str(folder / "artifacts"),
             "PUBLISHED_LOG": str(folder / "log-public"),
+            "LOG_ANCHOR": str(folder / "log-anchor"),
+            "LOG_POLICY_FILE": str(folder / "keys" / "log.policy"),
             **inherited(),
             **shared(self.home),
             "PROCESS": process,

@@ -44,6 +44,13 @@ def ponging(path: Path) -> Callable[[], bool]:
     return probe
 
 
+def free_port() -> int:
+    """Return a port that nothing listens on, for what no person is to find."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.bind((LOCAL, 0))
+        return int(listener.getsockname()[1])
+
+
 def port(variable: str, default: int) -> int:
     """Return the port that the variable names; refuse one that is taken."""
     text = os.environ.get(variable, str(default))

@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 
-from governance.platform.environment import Surroundings, inherited
+from governance.platform.environment import Surroundings, inherited, shared
 from governance.platform.probes import LOCAL, healthy
 from governance.platform.process import Process
 
@@ -20,7 +20,8 @@ STORY = (
 
 def setup(told: Surroundings, *, people: bool) -> Process:
     """Return the step that brings the database and keys to the state this code expects."""
-    argv = [sys.executable, "manage.py", "setup_platform", *(["--people"] if people else [])]
+    witness = ["--witness", f"http://{LOCAL}:{told.witness_port}"]
+    argv = [sys.executable, "manage.py", "setup_platform", *witness, *(["--people"] if people else [])]
     env = told.of("setup", "migrator", keys=("log", "warrant"))
     return Process("setup", argv, env, restart=False)
 
@@ -37,6 +38,7 @@ def servers(told: Surroundings) -> list[Process]:
     """Return what must run before anybody can use the platform."""
     sequencer = told.of("sequencer", "sequencer", keys=("log",))
     return [
+        _witness(told),
         Process("sequencer", [sys.executable, "manage.py", "sequence_log"], sequencer),
         _web("web", told.web_port, told.of("web", "app")),
         _web("scoring", told.scoring_port, told.of("scoring", "scoring")),
@@ -74,13 +76,31 @@ def tracking(told: Surroundings) -> Process:
     return Process("tracking", _module("mlflow", "server", *argv), env)
 
 
+def _witness(told: Surroundings) -> Process:
+    """Return our own witness: it shows how one works; those that prove something are run by others."""
+    folder = told.home.folder("witness")
+    options = {
+        "listen": f"{LOCAL}:{told.witness_port}",
+        "state": str(folder / "state"),
+        "key": str(folder / "witness.key"),
+        "policy": str(told.home.path / "keys" / "log.policy"),
+    }
+    argv = [word for name, value in options.items() for word in (f"--{name}", value)]
+    return Process(
+        "witness",
+        [sys.executable, "manage.py", "witness", *argv],
+        inherited() | shared(told.home),
+        ready=healthy(told.witness_port),
+    )
+
+
 def _web(name: str, port: int, env: dict[str, str]) -> Process:
     options = (
         f"-k governance.listening.Worker --workers 2 --threads 8 --bind {LOCAL}:{port} --graceful-timeout 5 "
         "--no-control-socket --limit-request-line 8190"  # as long as other servers allow
     )
     argv = _module("gunicorn", "governance.wsgi:application", *options.split())
-    return Process(name, argv, env, ready=healthy(port))
+    return Process(name, argv, env, ready=healthy(port, "/ready"))
 
 
 def _worker(name: str, queue: str, env: dict[str, str]) -> Process:

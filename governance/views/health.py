@@ -1,26 +1,37 @@
-"""Whether this process can do its work, for those who watch it from outside."""
+"""Whether this process can do its work, and whether the record keeps its promises, for those who watch from outside."""
 
 from django.db import DatabaseError
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
-from registry import ledger
+from registry import ledger, standing
 
-LATE = 10.0  # seconds after which an entry without a place means that the sequencer stands still
+
+@require_safe
+def ready(request: HttpRequest) -> JsonResponse:
+    """Say that this process and its database answer: what a load balancer asks.
+
+    Pages and records work while a log's promise is broken, and it is then that they are needed.
+    """
+    try:
+        ledger.last_placed(ledger.GOVERNANCE)
+    except DatabaseError:
+        return JsonResponse({"status": "unavailable", "database": "unreachable"}, status=503)
+    return JsonResponse({"status": "ok", "database": "reachable"})
 
 
 @require_safe
 def health(request: HttpRequest) -> JsonResponse:
-    """Say that the database answers, and for each log how long the first entry in line waits for its place.
-
-    `degraded` when one waits too long: somebody must look at the sequencer. Pages and records work without it, and
-    it is then that they are needed, so only a missing database makes this process unready (503).
-    """
+    """Say how each log stands; red (503) when one breaks a promise: somebody must look, at once."""
     try:
-        waits = {log: ledger.waiting_seconds(log) for log in ledger.LOGS}
+        logs = {log: standing.of(log) for log in ledger.LOGS}
     except DatabaseError:
         return JsonResponse({"status": "unavailable", "database": "unreachable"}, status=503)
-    late = any(seconds is not None and seconds > LATE for seconds in waits.values())
-    rounded = {log: seconds and round(seconds, 1) for log, seconds in waits.items()}
-    status = "degraded" if late else "ok"
-    return JsonResponse({"status": status, "database": "reachable", "unsequenced_seconds": rounded})
+    faults = {log: found.faults for log, found in logs.items() if found.faults}
+    answer = {
+        "status": "red" if faults else "ok",
+        "database": "reachable",
+        "faults": faults,
+        "logs": {log: found.figures() for log, found in logs.items()},
+    }
+    return JsonResponse(answer, status=503 if faults else 200)

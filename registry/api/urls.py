@@ -3,6 +3,7 @@
 from django.urls import path, re_path
 
 from registry.api import catalogue, tracking
+from registry.api.metrics import Metrics
 from registry.api.mlflow import model_versions, models
 from registry.api.mlflow.models import Never
 from registry.refusals import Conflict
@@ -44,6 +45,7 @@ urlpatterns = [
     path(f"{_VERSIONS}update", Never.as_view(kind=Conflict, detail=_NOT_EDITED)),
     path(f"{_VERSIONS}transition-stage", Never.as_view(kind=Conflict, detail=_NO_STAGES)),
     path(f"{_VERSIONS}delete", Never.as_view(detail=_NOT_DELETED)),
+    path("metrics", Metrics.as_view()),
     re_path(r"^(?:ajax-)?api/3\.0/mlflow/server-info$", tracking.ServerInfo.as_view()),
     re_path(r"^(?:ajax-)?api/(?P<level>[23]\.0)/mlflow/(?P<path>.+)$", tracking.Tracking.as_view()),
     re_path(_ARTIFACTS + "$", tracking.ArtifactList.as_view()),

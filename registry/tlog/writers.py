@@ -7,7 +7,7 @@ explained by an entry `gap.acknowledged` with the facts `{"writer": id, "from": 
 Entries in any other form, as in other people's logs, are not judged.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -49,37 +49,40 @@ class Fault:
 class Writers:
     """The counters as they stand after the entries fed so far; memory grows with writers and gaps, not with entries."""
 
-    def __init__(self, *, size: int = 0, last: Mapping[str, tuple[int, datetime | None]] | None = None) -> None:
-        """Begin at an index, where the last number and time of each writer are these."""
+    def __init__(self, *, size: int = 0, recall: Callable[[str], int] = lambda writer: 0) -> None:
+        """Begin at an index; `recall` tells the last number before it of a writer that is met for the first time."""
         self.size = size
         self.gaps: list[Gap] = []  # not explained yet
         self.acknowledged: list[tuple[str, int, int]] = []  # writer, first and last number
-        self._last: dict[str, tuple[int, datetime]] = {
-            writer: (number, at or _NEVER) for writer, (number, at) in (last or {}).items()
-        }
+        self._recall = recall
+        self._last: dict[str, tuple[int, datetime]] = {}
 
     def feed(self, entry: bytes) -> list[Gap | Fault]:
         """Take the next entry, and return what it shows to be wrong."""
+        return self.take(entry)[1]
+
+    def take(self, entry: bytes) -> tuple[tuple[str, int] | None, list[Gap | Fault]]:
+        """Take the next entry; return its writer and number, if it names them, and what it shows to be wrong."""
         index = self.size
         self.size += 1
         if b'"writer"' not in entry:  # most entries of other logs, without the cost of parsing them
-            return []
+            return None, []
         try:
             said = orjson.loads(entry)
         except orjson.JSONDecodeError:
-            return []
+            return None, []
         if type(said) is not dict:
-            return []
+            return None, []
         if said.get("event") == ACKNOWLEDGED:
             self._accept(said.get("facts"))
         named = said.get("writer")
         if type(named) is not list or [type(part) for part in named] != [str, int]:
-            return []
+            return None, []
         writer, number = named
-        return self._count(writer, number, said.get("at"), index)
+        return (writer, number), self._count(writer, number, said.get("at"), index)
 
     def _count(self, writer: str, number: int, at: Any, index: int) -> list[Gap | Fault]:
-        last, newest = self._last.get(writer, (0, _NEVER))
+        last, newest = self._last.get(writer) or (self._recall(writer), _NEVER)
         when = _moment(at)
         if number == last + 1 and when >= newest:  # nearly always
             self._last[writer] = (number, when)

@@ -309,7 +309,7 @@ def test_a_recomputed_tree_is_not_signed_after_the_sequencers_restart_and_verify
         forge(execute)
         forge_tree(execute)
         execute("DELETE FROM registry_checkpoint")
-    refuses("not those its published checkpoint was signed over: they were rewritten afterwards")
+    refuses("not those its anchor was signed over: they were rewritten afterwards")
 
 
 def test_tiles_that_show_the_published_head_but_not_its_extension_are_not_signed(logged):
@@ -349,7 +349,7 @@ def test_a_published_checkpoint_that_is_lost_older_or_foreign_stops_the_sequence
     file = anchor.path(GOVERNANCE)
     genuine = file.read_text()
     file.unlink()
-    refuses("no checkpoint is published in .*/governance/checkpoint: nobody can tell")
+    refuses("there is no anchor .*/log-anchor/governance: nobody can tell")
     file.write_text(logged)
     refuses(r"has \d+ entries, but \d+ were signed: an older file was put in its place")
     stranger = Signer(proofs.origin(GOVERNANCE), bytes(32))

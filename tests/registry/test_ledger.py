@@ -6,7 +6,7 @@ import time
 import pytest
 from django.db import connection, connections, transaction
 
-from registry import ledger, proofs, sequencing, verification
+from registry import heads, ledger, proofs, sequencing, verification
 from registry.ledger import DECISIONS, GOVERNANCE, Event
 from registry.models import Checkpoint, Leaf, LedgerEntry, Tile, Tree
 from registry.refusals import Invalid, Mismatch, Unavailable
@@ -43,7 +43,7 @@ def test_the_log_grows_over_several_tiles_and_every_entry_is_proved(committed):
                 enter(number, DECISIONS)
         builders.sequence()
     assert Tile.objects.filter(log=DECISIONS, level=0).count() == 3
-    checkpoint = proofs.latest_checkpoint(DECISIONS)
+    checkpoint = heads.latest(DECISIONS)
     entries = {str(entry.pk): entry for entry in LedgerEntry.objects.filter(log=DECISIONS)}
     assert len(proofs.inclusions(entries, checkpoint)) == 800
     assert verification.verify(DECISIONS) == 800
@@ -59,7 +59,7 @@ def test_nothing_pending_signs_nothing_new(committed):
 
 def test_an_entry_without_a_place_has_no_proof_yet(committed):
     builders.sequence()
-    checkpoint = proofs.latest_checkpoint(GOVERNANCE)
+    checkpoint = heads.latest(GOVERNANCE)
     with transaction.atomic():
         late = enter()
     with pytest.raises(Unavailable, match="no place in the log yet"):

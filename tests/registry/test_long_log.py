@@ -23,7 +23,7 @@ SELECT gen_random_uuid(), %(log)s,
 FROM generate_series(1, %(length)s) n ORDER BY n
 """
 PLACE = """
-INSERT INTO registry_leaf (log, index, entry_id)
+INSERT INTO registry_leaf (log, index, entry_id, writer)
 SELECT log, row_number() OVER (ORDER BY xid, id) - 1, id FROM registry_ledgerentry WHERE event IN (%(a)s, %(b)s, %(c)s)
 """
 

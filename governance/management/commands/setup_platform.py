@@ -13,9 +13,10 @@ from django.utils import timezone
 from governance import demo_people, privileges, roles
 from governance.policy_defaults import DEFAULTS
 from governance.retraining import TRAINER
-from registry import keys, people, policies, proofs
+from registry import epochs, keys, people, policies, policy_file, proofs
 from registry.ledger import LOGS
 from registry.models import Policy, User
+from registry.tlog.vkeys import COSIGNATURE
 
 
 class Command(BaseCommand):
@@ -24,8 +25,11 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Accept --people."""
+        """Accept --people and --witness."""
         parser.add_argument("--people", action="store_true", help="add one demo person per role")
+        parser.add_argument(
+            "--witness", metavar="URL", help="make a witness's key, and ask the witness at this address"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Migrate, grant, make keys, collect static files; adopt default policies where a tier has none."""
@@ -33,6 +37,7 @@ class Command(BaseCommand):
         call_command("collectstatic", interactive=False, verbosity=0)
         now = timezone.now()
         with transaction.atomic():
+            epochs.settle(now)
             roles.synchronise(now)
             privileges.grant()
             for tier, rules in DEFAULTS.items():
@@ -41,6 +46,7 @@ class Command(BaseCommand):
             if not User.objects.filter(username=TRAINER).exists():
                 people.add(username=TRAINER, name="", password=None, roles=["trainer"], by="service:setup", now=now)
         make_keys()
+        write_policy(options["witness"])
         if options["people"]:
             demo_people.add(now)
         self.stdout.write("platform is set up")
@@ -52,3 +58,21 @@ def make_keys() -> None:
         private = Path(settings.LOG_KEY_FILE).with_suffix(f".{log}.key")
         keys.ensure(private, settings.LOG_VKEY_FILE.with_suffix(f".{log}.vkey"), proofs.origin(log))
     keys.ensure(Path(settings.WARRANT_KEY_FILE), settings.WARRANT_VKEY_FILE, f"{settings.LOG_ORIGIN}/warrants")
+
+
+def write_policy(witness: str | None) -> None:
+    """Write the trust policy of our logs unless it is there; `witness`: the address of the one we start ourselves."""
+    logs = {
+        f"{settings.PUBLIC_URL}/log/{proofs.origin(log)}": keys.verifiers(
+            settings.LOG_VKEY_FILE.with_suffix(f".{log}.vkey")
+        )
+        for log in LOGS
+    }
+    ours = None
+    if witness:
+        private = settings.HOME / "witness" / "witness.key"
+        ours = (
+            keys.ensure(private, private.with_name("witness.key.vkey"), f"witness.{settings.LOG_ORIGIN}", COSIGNATURE),
+            witness,
+        )
+    policy_file.ensure(settings.LOG_POLICY_FILE, logs, ours)

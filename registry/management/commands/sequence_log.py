@@ -2,34 +2,68 @@
 
 import signal
 import threading
+import time
 from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 from django.utils import timezone
 
-from registry import sequencing
+from registry import breaches, sequencing
+from registry.ledger import LOGS
+from registry.refusals import Mismatch
 
 INTERVAL = 0.2  # seconds between batches: half of it is the mean wait of an entry for its place
 SWEEP = 300  # batches between two looks behind the cursor
+RETRY = 10.0  # seconds until a refused log is taken up again: somebody may have put right what was wrong
 
 
 class Command(BaseCommand):
-    """Give entries their places in the log, sign and publish checkpoints."""
+    """Give entries their places in the log, sign and publish checkpoints, have them cosigned."""
 
     help = __doc__
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Loop until SIGTERM or SIGINT; a lost database ends the process, and its supervisor starts it again."""
+        """Loop until SIGTERM or SIGINT; a lost database ends the process, and its supervisor starts it again.
+
+        A second one stands by until the first is gone. One log that is refused keeps the other from nothing.
+        """
         stop = threading.Event()
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: stop.set())
         close_old_connections()
-        sequencing.hold_lock()
-        logs = sequencing.open_all()
-        self.stdout.write(f"sequencing {', '.join(f'{log.log} from {log.peaks.size}' for log in logs)}")
+        if not sequencing.stand_by(stop.is_set):
+            return
+        lines = [_Line(log, self) for log in LOGS]
         turn = 0
         while not stop.is_set():
-            busy = [log.advance(timezone.now(), sweep=turn % SWEEP == 0) == sequencing.BATCH for log in logs]
+            placed = [line.advance(sweep=turn % SWEEP == 0) for line in lines]
             turn += 1
-            stop.wait(0 if any(busy) else INTERVAL)
+            stop.wait(0 if sequencing.BATCH in placed else INTERVAL)
+
+
+class _Line:
+    """One log and its sequencer, which is taken up anew some time after it was refused."""
+
+    def __init__(self, log: str, command: BaseCommand) -> None:
+        self._log, self._command = log, command
+        self._sequencer: sequencing.Sequencer | None = None
+        self._due = 0.0
+
+    def advance(self, *, sweep: bool) -> int:
+        """Sequence what is pending; return how much. What is refused is a breach, red until a person answers it."""
+        if self._sequencer is None and time.monotonic() < self._due:
+            return 0
+        try:
+            self._sequencer = self._sequencer or self._open()
+            return self._sequencer.advance(timezone.now(), sweep=sweep)
+        except Mismatch as mismatch:
+            self._sequencer, self._due = None, time.monotonic() + RETRY
+            self._command.stderr.write(mismatch.detail)
+            breaches.record(log=self._log, kind="refused", detail=mismatch.detail, now=timezone.now())
+            return 0
+
+    def _open(self) -> sequencing.Sequencer:
+        opened = sequencing.Sequencer.open(self._log)
+        self._command.stdout.write(f"sequencing {self._log} from {opened.peaks.size}")
+        return opened

@@ -1,0 +1,55 @@
+"""What must not happen to a log: seen by the sequencer, kept, and an alarm until a person has answered it."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from registry import canonical, ledger
+from registry.models import Breach, BreachAnswer
+from registry.refusals import Invalid, Unknown
+from registry.tlog import writers
+
+LONGEST = 2000  # characters of a detail: it is part of an index
+GAP, WRITER = "gap", "writer"
+
+
+def record(*, log: str, kind: str, detail: str, now: datetime, facts: dict[str, Any] | None = None) -> Breach:
+    """Keep a breach; one that is known already is not kept twice. `facts`: what its answer will name."""
+    more = {"seen_at": now, "facts": facts or {}}
+    return Breach.objects.get_or_create(log=log, kind=kind, detail=detail[:LONGEST], defaults=more)[0]
+
+
+def of_writer(*, log: str, wrong: writers.Gap | writers.Fault, now: datetime) -> Breach:
+    """Keep what a writer's numbers show: entries taken away before they got their place, or slipped in."""
+    if isinstance(wrong, writers.Fault):
+        return record(log=log, kind=WRITER, detail=f"{wrong}.", now=now)
+    facts = {"writer": wrong.writer, "from": wrong.first, "to": wrong.last}
+    return record(log=log, kind=GAP, detail=f"{wrong}: taken away before it got its place.", now=now, facts=facts)
+
+
+def unanswered(log: str) -> QuerySet[Breach]:
+    """Return the breaches of a log that nobody has answered, oldest first."""
+    return Breach.objects.filter(log=log, answer=None).order_by("seen_at")
+
+
+def answer(*, breach_id: UUID, reason: str, by: str, now: datetime) -> BreachAnswer:
+    """Say what came of a breach, and enter it in the log it happened to; it is no alarm any more.
+
+    `by`: the actor, `user:id` or `service:name`. An answered gap is one that verifiers of the log accept.
+    """
+    breach = Breach.objects.filter(pk=breach_id).first()
+    if breach is None:
+        raise Unknown(f"No breach {breach_id} is on record. `manage.py breaches` lists them.")
+    if not reason.strip() or len(reason) > LONGEST or "\0" in reason:
+        raise Invalid(f"Give a reason of 1 to {LONGEST} characters: it is kept.")
+    if BreachAnswer.objects.filter(breach=breach).exists():
+        raise Invalid(f"Breach {breach_id} is answered already.")
+    event = ledger.Event.GAP_ACKNOWLEDGED if breach.kind == GAP else ledger.Event.BREACH_ACKNOWLEDGED
+    facts = {**breach.facts, "breach": str(breach.pk), "reason": canonical.sha256(reason.strip().encode())}
+    with transaction.atomic():
+        made = BreachAnswer.objects.create(breach=breach, reason=reason.strip(), answered_by=by, answered_at=now)
+        ledger.append(event, subject=f"breach:{breach.pk}", actor=by, at=now, facts=facts, log=breach.log)
+    return made
