@@ -19,7 +19,7 @@ LARGEST_ENTRY = 0xFFFF  # bytes: what two bytes can say
 LARGEST_BUNDLE = TILE_WIDTH * (2 + LARGEST_ENTRY)
 _HIGHEST = 63
 _LENGTH = struct.Struct(">H").unpack_from
-_PATH = re.compile(r"tile/(entries|[0-9]{1,2})/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?", re.ASCII)
+_PATH = re.compile(r"tile/(entries|[0-9]{1,2})/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?", re.ASCII)
 
 
 class Tile(NamedTuple):
