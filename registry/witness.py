@@ -161,7 +161,7 @@ class Application:
         body = answer.encode()
         headers = [("Content-Type", kind), ("Content-Length", str(len(body))), ("Cache-Control", "no-store")]
         start_response(f"{status} {_REASONS[status]}", headers)
-        return [body]
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     def _answer(self, method: str, path: str, body: Any) -> tuple[int, str]:
         if path == "/add-checkpoint":

@@ -203,6 +203,12 @@ def test_a_name_with_a_space_or_plus_is_refused(name):
         notes.Note.parse(f"text\n\n{line}")
 
 
+@pytest.mark.parametrize("control", ["\0", "\t", "\r", "\x0b", "\x0c", "\x1f"])
+def test_a_text_with_control_characters_is_refused_though_it_is_signed(control):
+    with pytest.raises(Mismatch, match="control"):
+        notes.open_note(notes.sign(f"a{control}b\n", SIGNER), SIGNER.verifier)
+
+
 def test_what_is_not_text_is_refused():
     note = notes.sign(str(HEAD), SIGNER).encode()
     for data in (b"", b"\n", b"\xff\n\n" + note, note.replace("—".encode(), b"\xe2\x80"), note + b"\n", note[:-1]):
