@@ -4,7 +4,6 @@ The files are read once, from left to right, and no more is kept than one tile o
 may be missing once the full one stands in its place. What lies beyond the checkpoint's size is not looked at.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -41,7 +40,7 @@ class _Grown:
             self.check(level)
             self.levels[level] = []
             self.numbers[level] += 1
-            self.add(level + 1, [_root_of_full(edge)])
+            self.add(level + 1, [merkle.root_of_full(edge)])
 
     def check(self, level: int) -> None:
         """Compare the hashes of a level's edge with the tile that was published of them."""
@@ -55,19 +54,16 @@ class _Grown:
 
     def root(self) -> bytes:
         """Check the tiles at the right edge, which are partial, and return the root of the tree."""
-        peaks: list[bytes] = []
-        for level in range(len(self.levels)):
-            if self.levels[level]:
+        size, peaks = 0, list[bytes]()
+        for level, edge in enumerate(self.levels):
+            if edge:
                 self.check(level)
-            below = self.levels[level]
-            edge = merkle.Peaks()
-            for item in below:
-                edge.add(item)
-            peaks = edge.hashes + peaks
-        result = peaks.pop() if peaks else merkle.EMPTY
-        while peaks:
-            result = merkle.node_hash(peaks.pop(), result)
-        return result
+            size += len(edge) << level * merkle.TILE_HEIGHT
+            part = merkle.Peaks()
+            for item in edge:
+                part.add(item)
+            peaks = part.hashes + peaks  # a higher level stands further left
+        return merkle.Peaks(size, peaks).root()
 
 
 def verify(folder: Path, policy: Policy) -> tuple[Trusted, Writers]:
@@ -95,7 +91,7 @@ def verify_entries(folder: Path, checkpoint: Checkpoint) -> Writers:
         if len(entries) != width:
             raise Mismatch(f"{bundle.path}: it holds {len(entries)} entries, not {width}.")
         _judge(writers, entries)
-        grown.add(0, [hashlib.sha256(b"\0" + entry).digest() for entry in entries])
+        grown.add(0, [merkle.leaf_hash(entry) for entry in entries])
     if grown.root() != checkpoint.root:
         raise Mismatch(f"{CHECKPOINT}: its root is not the one of the {checkpoint.size} entries.")
     if writers.gaps:
@@ -155,14 +151,6 @@ def _judge(writers: Writers, entries: Sequence[bytes]) -> None:
         for found in writers.feed(entry):
             if isinstance(found, Fault):  # a gap may still be acknowledged behind it
                 raise Mismatch(f"{found}.")
-
-
-def _root_of_full(hashes: Sequence[bytes]) -> bytes:
-    """Return the root over 256 hashes: pairwise, which is faster than one by one."""
-    sha256 = hashlib.sha256
-    while len(hashes) > 1:
-        hashes = [sha256(b"\1" + left + right).digest() for left, right in zip(hashes[::2], hashes[1::2], strict=True)]
-    return hashes[0]
 
 
 def _first_difference(tile: Tile, expected: Sequence[bytes], found: Sequence[bytes]) -> str:

@@ -157,8 +157,6 @@ def _lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
 
 
 def _party(vkey: str, url: list[str], kinds: tuple[int, ...]) -> Party:
-    if not vkey.isprintable():  # bytes that are no UTF-8 are no name of a key
-        raise Mismatch("the name of a key is not text.")
     key = Verifier.parse(vkey)
     if key.kind not in kinds:
         raise Mismatch(f"a key of kind {key.kind:#04x} cannot stand in this line.")

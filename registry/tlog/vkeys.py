@@ -21,7 +21,7 @@ COSIGNATURE = 0x04  # Ed25519 over time and text of a checkpoint
 MLDSA44 = 0x06  # ML-DSA-44 (FIPS 204) over time and head of a checkpoint
 PUBLIC_BYTES = {ED25519: 32, COSIGNATURE: 32, MLDSA44: 1312}
 SEED_BYTES = 32
-NAME = r"[^\s+]+"  # of a key: no Unicode space, no plus
+NAME = r"[^\s+\ud800-\udfff]+"  # of a key: no Unicode space, no plus, nothing that is no character
 
 _PRIVATE = MLDSA44PrivateKey | Ed25519PrivateKey
 

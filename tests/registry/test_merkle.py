@@ -182,6 +182,13 @@ def test_consistency_is_proved_and_every_change_refused(data):
             merkle.verify_consistency(*wrong)
 
 
+def test_the_root_of_a_full_tree_is_the_same_by_either_way():
+    for size in (1, 2, 4, 64, 256):
+        assert merkle.root_of_full(BIG.hashes[:size]) == BIG.root(size)
+    with pytest.raises(ValueError, match="shorter"):
+        merkle.root_of_full(BIG.hashes[:6])
+
+
 def test_peaks_grow_into_the_same_root():
     peaks = merkle.Peaks()
     for size, leaf in enumerate(BIG.hashes, 1):
