@@ -12,6 +12,7 @@ from governance.models import ApprovalRequest, Signature
 from monitoring import runs
 from registry import canonical, ledger, locks, packages, people
 from registry.models import ModelVersion, User
+from registry.models.people import actor
 from registry.refusals import Invalid, NotAllowed
 
 MEANINGS = {
@@ -60,7 +61,7 @@ def record(request: ApprovalRequest) -> dict[str, Any]:
         "policy": request.package.policy.digest,
         "evidence": request.evidence,
         "plan": request.plan,
-        "requester": request.requested_by.actor,
+        "requester": actor(request.requested_by_id),
     }
 
 
@@ -111,7 +112,7 @@ def signature_record(signature: Signature) -> dict[str, Any]:
     return {
         "request": str(signature.request_id),
         "digest": signature.digest,
-        "signer": signature.signer.actor,
+        "signer": actor(signature.signer_id),
         "role": signature.role,
         "outcome": signature.outcome,
         "meaning": signature.meaning,

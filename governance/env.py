@@ -48,12 +48,18 @@ def secret(name: str) -> str:
         raise ImproperlyConfigured(f"{name}_FILE={path!r} cannot be read: {error.strerror}.") from error
 
 
-def database(name: str) -> dict[str, object]:
-    """Return Django's settings of a `postgresql://user:password@host:port/name?option=value` URL."""
+def database(name: str, *, process: str, patience: int) -> dict[str, object]:
+    """Return Django's settings of a `postgresql://user:password@host:port/name?option=value` URL.
+
+    The server shows sessions under the name of their `process`, and ends statements of more than `patience` seconds
+    (0: none). Options of the URL come last, and so win.
+    """
     url = urlsplit(required(name))
     if url.scheme not in ("postgresql", "postgres") or len(url.path) < 2:
         raise ImproperlyConfigured(f"{name} must look like postgresql://user:password@host:5432/name.")
-    options = {key: values[-1] for key, values in parse_qs(url.query).items()}
+    options = {"application_name": f"countersign {process}"}
+    options |= {key: values[-1] for key, values in parse_qs(url.query).items()}
+    options["options"] = f"-c statement_timeout={patience}s {options.get('options', '')}".strip()
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(url.path[1:]),

@@ -30,7 +30,7 @@ def person(user: User) -> Person:
 def newest_request(version: ModelVersion) -> ApprovalRequest | None:
     """Return the newest request about a version."""
     rows = ApprovalRequest.objects.filter(package__version=version).select_related("package__policy", "requested_by")
-    return rows.order_by("-requested_at", "-id").first()
+    return rows.defer("requested_by__password").order_by("-requested_at", "-id").first()
 
 
 def facts_of(version: ModelVersion) -> Facts:

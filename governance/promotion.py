@@ -51,13 +51,9 @@ def _last_served(version: ModelVersion) -> ApprovalRequest:
 def execute_waiting(now: datetime) -> int:
     """Execute every waiting order (in the governor's process alone); return how many were seen."""
     waiting = list(
-        lifecycle.waiting_orders().select_related(
-            "request__package__version__model",
-            "request__package__version__registered_by",
-            "request__package__policy",
-            "request__requested_by",
-            "ordered_by",
-        )
+        lifecycle.waiting_orders()
+        .select_related("request__package__version__model", "request__package__policy", "ordered_by")
+        .defer("ordered_by__password")
     )
     for order in waiting:
         _execute(order, now)
@@ -118,7 +114,7 @@ def issue_warrant(order: Order, now: datetime) -> str:
         "request_digest": request.digest,
         "signatures": [
             canonical.digest(approvals.signature_record(signature))
-            for signature in request.signatures.select_related("signer").order_by("signed_at")
+            for signature in request.signatures.order_by("signed_at")
         ],
         "order": str(order.id),
         "plan": request.plan,

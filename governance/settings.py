@@ -76,7 +76,16 @@ TEMPLATES = [
 ]
 
 # Where things are kept
-DATABASES = {"default": env.database("DATABASE_URL") | {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}}
+# Seconds that one statement may take: one that writes and hangs would hold back every checkpoint. Workers look at long
+# windows; the sequencer's standby waits for its lock, and set-up and commands for whatever they need.
+_PATIENCE = {
+    **{"web": 30, "scoring": 5, "governor": 60},
+    **dict.fromkeys(("worker", "checks", "drift", "monitors", "train"), 600),
+}
+DATABASES = {
+    "default": env.database("DATABASE_URL", process=PROCESS, patience=_PATIENCE.get(PROCESS, 0))
+    | {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 HOME = Path(env.text("COUNTERSIGN_HOME", str(BASE_DIR / ".countersign")))
 _artifacts = env.text("ARTIFACTS", str(HOME / "artifacts"))

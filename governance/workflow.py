@@ -168,6 +168,8 @@ ACTIONS = {
             {Stage.APPROVED},
             Stage.CHAMPION,
             "governance.promote",
+            not_the_author,
+            not_the_requester,
             nothing_changed,
             no_order_pending,
         ),

@@ -15,6 +15,11 @@ from registry.refusals import Conflict, Invalid, NotAllowed, TooMany
 
 LONGEST = timedelta(days=90)
 PAUSE, MOST_WRONG = timedelta(minutes=15), 5  # after so many wrong passwords in this time, a source has to wait
+# Every server reads these; a server that only scores has no right to read more of a person or a token.
+_ASKED_OF_A_TOKEN = (
+    *("scopes", "expires_at", "revocation__revoked_at"),
+    *("owner__username", "owner__is_active", "owner__is_superuser"),
+)
 _PREFIX = "csn_"  # lets secret scanners recognise one of ours
 
 
@@ -99,7 +104,7 @@ def revoke_token(*, token: ServiceToken, by: User, now: datetime) -> None:
 
 def token_of(secret: str) -> ServiceToken | None:
     """Return the token of a secret, revoked or expired ones included; None for a secret never issued."""
-    rows = ServiceToken.objects.select_related("owner", "revocation")
+    rows = ServiceToken.objects.select_related("owner", "revocation").only(*_ASKED_OF_A_TOKEN)
     return rows.filter(secret_digest=_digest(secret)).first()
 
 

@@ -9,6 +9,7 @@ from django.db import transaction
 from registry import artifacts, canonical, ledger, locks, mlmodel
 from registry.ledger import Event
 from registry.models import Alias, Dataset, ModelVersion, RegisteredModel, Tag, User
+from registry.models.people import actor
 from registry.refusals import Conflict, Invalid, Unknown
 
 # Materiality is exposure × purpose (SR 26-2): the tier is the row and column of this table, 1 the most material.
@@ -133,7 +134,7 @@ def manifest(version: ModelVersion) -> dict[str, Any]:
         "schema": version.schema,
         "lineage": version.lineage,
         "metrics": version.metrics,
-        "author": version.registered_by.actor,
+        "author": actor(version.registered_by_id),
     }
 
 

@@ -42,9 +42,7 @@ def deploy(
 
 def current(model: RegisteredModel) -> Deployment | None:
     """Return what serves a model: its newest deployment."""
-    rows = Deployment.objects.select_related(
-        "package__version__model", "package__policy", "package__version__registered_by"
-    )
+    rows = Deployment.objects.select_related("package__version__model", "package__policy")
     return rows.filter(model=model).order_by("-id").first()
 
 

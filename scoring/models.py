@@ -5,7 +5,7 @@ from django.db import models
 
 from registry.ids import uuid7
 from registry.models import Package, RegisteredModel, User
-from registry.models.transaction import CurrentTransaction, TransactionId
+from registry.models.transaction import CurrentTransaction, InsertingTransaction
 
 
 class Deployment(models.Model):
@@ -33,7 +33,7 @@ class Decision(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7)
-    xid = TransactionId(db_default=CurrentTransaction(), editable=False)
+    xid = InsertingTransaction(db_default=CurrentTransaction(), editable=False)
     model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="+", db_index=False)
     deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="decisions", db_index=False)
     request_id = models.CharField(max_length=100, null=True)
@@ -68,7 +68,7 @@ class Outcome(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7)
-    xid = TransactionId(db_default=CurrentTransaction(), editable=False)
+    xid = InsertingTransaction(db_default=CurrentTransaction(), editable=False)
     decision = models.ForeignKey(Decision, on_delete=models.PROTECT, related_name="outcomes", db_index=False)
     deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="+", db_index=False)
     label = models.PositiveSmallIntegerField()

@@ -61,7 +61,7 @@ def django_db_setup(django_test_environment, django_db_modify_db_settings, djang
 def _make_roles():
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(1)")
-        for role in (privileges.APP, privileges.SCORING, privileges.GOVERNOR, privileges.SEQUENCER):
+        for role in privileges.ROLES:
             cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
             if not cursor.fetchone():
                 cursor.execute(f"CREATE ROLE {role}")

@@ -75,7 +75,11 @@ def free_port() -> int:
 @contextmanager
 def platform(home: Path) -> Iterator[Platform]:
     ports = {"WEB_PORT": str(free_port()), "SCORING_PORT": str(free_port())}
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
+    kept = {
+        name: os.environ[name]
+        for name in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "COUNTERSIGN_PG_BIN")
+        if name in os.environ
+    }
     process = subprocess.Popen(
         [sys.executable, "-m", "governance.platform", "run"],
         cwd=ROOT,

@@ -7,13 +7,18 @@ from django.db import models
 from registry.ids import uuid7
 
 
+def actor(person: int) -> str:
+    """Return the stable name the ledger knows a person by, from their number alone: no personal data."""
+    return f"user:{person}"
+
+
 class User(AbstractUser):
     """Somebody who signs in. Mutable: passwords, names and group membership change; every change is entered."""
 
     @property
     def actor(self) -> str:
-        """The stable name the ledger knows this person by: no personal data."""
-        return f"user:{self.pk}"
+        """What the ledger calls this person."""
+        return actor(self.pk)
 
 
 class ServiceToken(models.Model):

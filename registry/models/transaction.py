@@ -28,6 +28,20 @@ class TransactionId(models.Field):
         return str(value) if isinstance(value, int) else value
 
 
+class InsertingTransaction(TransactionId):
+    """The transaction that inserted the row, by the column's default: no INSERT of Django's names the column.
+
+    So no role needs a right to it, and nobody can write another number. To migrations it is a TransactionId.
+    """
+
+    generated = True  # what Django leaves out of INSERT and UPDATE, and reads back afterwards
+
+    def deconstruct(self) -> Any:
+        """Let Django make the column as one with a default, not as a computed one."""
+        name, _, args, kwargs = super().deconstruct()
+        return name, f"{TransactionId.__module__}.{TransactionId.__name__}", args, kwargs
+
+
 class CurrentTransaction(Func):
     """The transaction that inserts: the default of such a column."""
 
