@@ -69,11 +69,13 @@ READS: dict[str, tuple[str, ...]] = {
     SEQUENCER: ("registry_ledgerentry", *TREE),
 }
 _NO_HASH = ", ".join(str(field.column) for field in User._meta.local_concrete_fields if field.column != "password")
+# What Django's INSERT returns of an entry.
+_READ_BACK = ", ".join(str(field.column) for field in LedgerEntry._meta.db_returning_fields)
 _READS_OF = (
     f"SELECT (id, username, is_active, is_superuser) ON registry_user TO {SCORING}",
     f"SELECT (id, secret_digest, owner_id, scopes, expires_at) ON registry_servicetoken TO {SCORING}",
     f"SELECT ({_NO_HASH}) ON registry_user TO {GOVERNOR}",
-    f"SELECT (id) ON registry_ledgerentry TO {SCORING}, {GOVERNOR}",  # an INSERT reads back what was numbered
+    f"SELECT ({_READ_BACK}) ON registry_ledgerentry TO {SCORING}, {GOVERNOR}",
 )
 
 # Who enters what: (log, event). What neither these nor set-up enter, the application does.

@@ -96,6 +96,9 @@ CREATE TRIGGER order_is_lawful BEFORE INSERT ON governance_order
     FOR EACH ROW EXECUTE FUNCTION countersign_order_is_lawful();
 ALTER TABLE governance_order ENABLE ALWAYS TRIGGER order_is_lawful;
 
+-- Django lets a superuser do everything, whatever their roles. Nobody here is one.
+ALTER TABLE registry_user ADD CONSTRAINT nobody_is_above_the_roles CHECK (NOT is_superuser);
+
 CREATE OR REPLACE FUNCTION countersign_deployment_is_signed() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE asked record; ordered record; demand record; have integer; void text;
@@ -162,13 +165,14 @@ END $$;
 """
 # The stricter functions stay until 0003 takes them away with their triggers.
 UNDO = """
+ALTER TABLE registry_user DROP CONSTRAINT nobody_is_above_the_roles;
 DROP TRIGGER order_is_lawful ON governance_order;
 DROP FUNCTION countersign_order_is_lawful();
 """
 
 
 class Migration(migrations.Migration):
-    """One trigger more, ENABLE ALWAYS, and two that ask more."""
+    """One trigger more, ENABLE ALWAYS, two that ask more, and no superusers."""
 
     dependencies = [
         ("governance", "0003_signatures"),

@@ -11,7 +11,7 @@ from governance.models import ApprovalRequest, Order, OrderRefusal, Signature
 from governance.privileges import APP, GOVERNOR
 from monitoring.models import CheckResult, CheckRun
 from registry import policies
-from registry.models import Package
+from registry.models import Package, User
 from registry.refusals import NotAllowed
 from scoring.models import Deployment
 from tests import builders
@@ -198,6 +198,12 @@ def test_an_order_is_to_promote_or_to_roll_back(people, approved):
     with pytest.raises(IntegrityError, match="neither to promote nor to roll back"):
         order(approved, people.olivia, "hurry")
     assert not Order.objects.exists()
+
+
+def test_nobody_is_added_above_the_roles(people):
+    with pytest.raises(IntegrityError, match="nobody_is_above_the_roles"), as_role(APP):
+        User.objects.create(username="root", is_superuser=True, date_joined=builders.now())
+    assert not User.objects.filter(username="root").exists()
 
 
 # Deployments, as the governor's role
