@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
@@ -14,6 +14,7 @@ from governance import privileges
 from governance.demo.clients import program
 from governance.platform.home import PROJECT
 from governance.privileges import APP, GOVERNOR, ROLES, SCORING, SEQUENCER
+from tests import running
 
 PROCESSES = {
     **dict.fromkeys(("web", "worker", "checks", "drift", "monitors", "train", "beat"), APP),
@@ -31,7 +32,7 @@ def logins(platform):
     """A session of each role, logged in as its process is; everything is rolled back."""
     told = {env["PROCESS"]: env for env in platform.processes().values()}
     urls = {PROCESSES[process]: env["DATABASE_URL"] for process, env in told.items() if process in PROCESSES}
-    sessions = {role: psycopg.connect(url, autocommit=True) for role, url in urls.items()}
+    sessions = {role: psycopg.connect(url, autocommit=True, application_name="test") for role, url in urls.items()}
     assert set(sessions) == set(ROLES)
     yield sessions
     for session in sessions.values():
@@ -39,11 +40,17 @@ def logins(platform):
 
 
 @pytest.fixture(scope="module")
-def superuser(platform):
+def as_superuser(platform):
+    """A function that opens a session of the server's superuser."""
     url = next(env["DATABASE_URL"] for env in platform.processes().values() if "DATABASE_URL" in env)
     sockets, password = parse_qs(urlsplit(url).query)["host"][0], (platform.home / "secrets" / "postgres").read_text()
-    with psycopg.connect(host=sockets, user="postgres", password=password, dbname="countersign") as session:
-        session.autocommit = True
+    given = {"host": sockets, "user": "postgres", "password": password, "dbname": "countersign"}
+    return lambda: psycopg.connect(**given, application_name="test", autocommit=True)
+
+
+@pytest.fixture(scope="module")
+def superuser(as_superuser):
+    with as_superuser() as session:
         yield session
 
 
@@ -64,25 +71,31 @@ def allowed(session, statements):
     return [statement for statement in statements if not refused(session, statement)]
 
 
-def test_every_session_is_its_process_s_role_and_nobody_else_is_connected(platform, superuser):
+@contextmanager
+def held_up(as_superuser):
+    """Lock what the workers ask for: each waits in its session, else too short to be seen, until this ends."""
+    with ExitStack() as locks:
+        for table in ("registry_modelversion", "scoring_deployment", "governance_case", "governance_order"):
+            session = locks.enter_context(as_superuser())  # one lock each: who waits for one holds up nobody else
+            locks.enter_context(session.transaction(force_rollback=True))
+            session.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+def test_every_session_is_its_process_s_role_and_nobody_else_is_connected(platform, as_superuser, superuser):
     engine = program(platform.scoring_url, platform.tokens["engine"])
     assert engine.get(f"/api/v1/decisions/{uuid4()}").status_code == 404  # until it is asked, it asks nothing
-    seen, end = set(), time.monotonic() + 60
-    while time.monotonic() < end and not {process for process, _ in seen} >= TALK:
-        found = superuser.execute(
-            "SELECT application_name, usename FROM pg_stat_activity WHERE datname = current_database()"
-            " AND pid <> pg_backend_pid() AND application_name LIKE 'countersign %%'"
-        )
-        seen |= {(name.removeprefix("countersign "), role) for name, role in found}
-        time.sleep(0.2)
+    seen, end = set(), time.monotonic() + running.PATIENCE
+    with held_up(as_superuser):
+        while time.monotonic() < end and not {process for process, _ in seen} >= TALK:
+            found = superuser.execute(
+                "SELECT application_name, usename FROM pg_stat_activity WHERE datname = current_database()"
+                " AND backend_type = 'client backend' AND application_name <> 'test'"
+            )
+            seen |= {(name.removeprefix("countersign "), role) for name, role in found}
+            time.sleep(0.1)
     assert {process for process, _ in seen} >= TALK
-    assert {role for process, role in seen if role != PROCESSES.get(process)} == set()
-    strangers = superuser.execute(
-        "SELECT usename FROM pg_stat_activity WHERE datname = current_database() AND usename <> ALL (%s)"
-        " AND pid <> pg_backend_pid() AND backend_type = 'client backend'",
-        [list(ROLES)],
-    )
-    assert strangers.fetchall() == []
+    assert {(process, role) for process, role in seen if role != PROCESSES.get(process)} == set()
 
 
 def test_every_process_is_told_its_own_role_alone(platform):
