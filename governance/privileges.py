@@ -47,20 +47,16 @@ _APP_ALSO = (
 )
 
 # Who reads what. The application shows everything, and signs people in: it reads all.
-_RIGHTS = (
-    *("auth_group", "auth_permission", "auth_group_permissions", "django_content_type"),
-    *("registry_user_groups", "registry_user_user_permissions"),
-)
 _PACKAGED = ("registry_registeredmodel", "registry_modelversion", "registry_policy", "registry_package")
 READS: dict[str, tuple[str, ...]] = {
     SCORING: (
-        *_RIGHTS,
+        *("auth_group", "auth_permission", "auth_group_permissions", "django_content_type"),
+        *("registry_user_groups", "registry_user_user_permissions"),
         *_PACKAGED,
         "registry_tokenrevocation",
         *("scoring_deployment", "scoring_decision", "scoring_outcome", "scoring_refusedload"),
     ),
     GOVERNOR: (
-        *_RIGHTS,
         *_PACKAGED,
         "scoring_deployment",
         *("monitoring_checkrun", "monitoring_checkresult"),
