@@ -31,6 +31,7 @@ TREE = (  # the sequencer's alone
 WRITERS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(TREE, (SEQUENCER,)),
     "registry_policy": (),  # set-up alone, and `adopt_policy`
+    "registry_epoch": (),  # set-up alone, and `recover_log`
     "registry_ledgerentry": (APP, SCORING, GOVERNOR),
     "scoring_decision": (SCORING,),
     "scoring_refusedload": (SCORING,),
@@ -55,6 +56,7 @@ READS: dict[str, tuple[str, ...]] = {
         *_PACKAGED,
         "registry_tokenrevocation",
         *("scoring_deployment", "scoring_decision", "scoring_outcome", "scoring_refusedload"),
+        *("registry_leaf", "registry_tree", "registry_checkpoint"),  # whether the record can take more
     ),
     GOVERNOR: (
         *_PACKAGED,
@@ -62,7 +64,7 @@ READS: dict[str, tuple[str, ...]] = {
         *("monitoring_checkrun", "monitoring_checkresult"),
         *("governance_approvalrequest", "governance_signature", "governance_order", "governance_orderrefusal"),
     ),
-    SEQUENCER: ("registry_ledgerentry", *TREE),
+    SEQUENCER: ("registry_ledgerentry", "registry_epoch", "registry_breachanswer", *TREE),
 }
 _NO_HASH = ", ".join(str(field.column) for field in User._meta.local_concrete_fields if field.column != "password")
 # What Django's INSERT returns of an entry.
@@ -72,10 +74,11 @@ _READS_OF = (
     f"SELECT (id, secret_digest, owner_id, scopes, expires_at) ON registry_servicetoken TO {SCORING}",
     f"SELECT ({_NO_HASH}) ON registry_user TO {GOVERNOR}",
     f"SELECT ({_READ_BACK}) ON registry_ledgerentry TO {SCORING}, {GOVERNOR}",
+    f"SELECT (log, epoch, xid) ON registry_ledgerentry TO {SCORING}",
 )
 
 # Who enters what: (log, event). What neither these nor set-up enter, the application does.
-_SET_UP: set[StrEnum] = {Registry.POLICY_ADOPTED, Governance.ROLE_CHANGED}
+_SET_UP: set[StrEnum] = {Registry.POLICY_ADOPTED, Registry.LOG_RECOVERED, Governance.ROLE_CHANGED}
 _SERVERS: dict[str, set[tuple[str, StrEnum]]] = {
     SCORING: {
         (DECISIONS, Scoring.DECISION_ANSWERED),
@@ -88,8 +91,12 @@ EVENTS: tuple[StrEnum, ...] = (*Registry, *Scoring, *Monitoring, *Governance)
 _OTHERS = _SET_UP | {event for entered in _SERVERS.values() for _, event in entered}
 ENTERS: dict[str, set[tuple[str, StrEnum]]] = {
     **_SERVERS,
-    # Outcomes come in by the pages' API too.
-    APP: {(DECISIONS, Scoring.OUTCOME_RECORDED), *((GOVERNANCE, event) for event in EVENTS if event not in _OTHERS)},
+    # Outcomes come in by the pages' API too; what befell a log is answered in that log.
+    APP: {
+        *((DECISIONS, event) for event in (Scoring.OUTCOME_RECORDED, Registry.GAP_ACKNOWLEDGED)),
+        (DECISIONS, Registry.BREACH_ACKNOWLEDGED),
+        *((GOVERNANCE, event) for event in EVENTS if event not in _OTHERS),
+    },
 }
 # Services that speak for themselves: nobody else enters under their names. The application's go by many.
 SPEAKS = {SCORING: "service:scoring", GOVERNOR: "service:governor"}
