@@ -1,5 +1,6 @@
 """Requests, signatures, orders and dossiers over HTTP, by the same services as the pages."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,13 +13,13 @@ from rest_framework.views import APIView
 
 from governance import approvals, lifecycle, promotion, retraining
 from governance.dossier import issue
-from governance.models import ApprovalRequest, Case, CaseResult
+from governance.models import ApprovalRequest, Case, CaseResult, Dossier
 from monitoring import runs
 from monitoring.api import Alerts, MonitorRuns
 from registry import policies, versions
 from registry.api.access import actor_of
 from registry.refusals import Invalid, Unknown
-from scoring import decisions
+from scoring import decisions, outcomes
 
 
 def _body(request: Request, required: set[str], optional: set[str] = frozenset()) -> dict[str, Any]:  # type: ignore[assignment]
@@ -105,22 +106,33 @@ class Orders(APIView):
 
 
 class Dossiers(APIView):
-    """Issue a dossier of a decision or a version."""
+    """Issue a dossier of a decision, a version, a model or a period."""
 
     needs = "governance.issue_dossier"
 
     def post(self, request: Request) -> Response:
-        """Issue: {decision} or {model, version}; fetch it a moment later under its id."""
-        body = _body(request, set(), {"decision", "model", "version"})
-        by, now = actor_of(request), timezone.now()
-        if "decision" in body:
-            dossier = issue.for_decision(decision=decisions.by_id(_uuid(body["decision"])), by=by, now=now)
-        elif isinstance(body.get("version"), int):
-            version = versions.version_of(str(body.get("model")), body["version"])
-            dossier = issue.for_version(version=version, by=by, now=now)
-        else:
-            raise Invalid("Send either `decision`, or `model` and the number of its `version`.")
-        return Response({"dossier": dossier.id, "digest": dossier.digest}, status=201)
+        """Issue: {decision}, {model, version}, {model}, or {from, until?, model?}; fetch it later by its id."""
+        body = _body(request, set(), {"decision", "model", "version", "from", "until"})
+        dossier = _issue(body, {"by": actor_of(request), "now": timezone.now()})
+        return Response({"dossier": dossier.id, "kind": dossier.kind, "digest": dossier.digest}, status=201)
+
+
+def _issue(body: dict[str, Any], who: dict[str, Any]) -> Dossier:
+    """Issue what a body asks for; each kind of dossier is known by which names are given."""
+    given = set(body)
+    if given == {"decision"}:
+        return issue.for_decision(decision=decisions.by_id(_uuid(body["decision"])), **who)
+    if given == {"model", "version"} and isinstance(body["version"], int):
+        return issue.for_version(version=versions.version_of(str(body["model"]), body["version"]), **who)
+    if given == {"model"}:
+        return issue.for_model(model=versions.model_named(str(body["model"])), **who)
+    if "from" not in given or given - {"from", "until", "model"}:
+        raise Invalid(
+            "Send `decision`; `model` and the number of its `version`; `model`; or `from` with `until`, `model`."
+        )
+    model = versions.model_named(str(body["model"])) if "model" in given else None
+    until = _moment(body["until"]) if "until" in given else who["now"]
+    return issue.for_period(start=_moment(body["from"]), until=until, model=model, **who)
 
 
 class DossierArchive(APIView):
@@ -171,6 +183,13 @@ def _uuid(text: Any) -> UUID:
         return UUID(str(text))
     except ValueError as error:
         raise Invalid(f"{text!r} is not an identifier of a decision.") from error
+
+
+def _moment(text: Any) -> datetime:
+    found = outcomes.moment(str(text))
+    if found is None:
+        raise Invalid(f"{text!r} is not a moment in RFC 3339, such as 2026-01-31T12:00:00Z.")
+    return found
 
 
 urlpatterns = [

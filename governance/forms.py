@@ -10,6 +10,9 @@ from governance.approvals import MEANINGS
 CHOICES = {"approve": "Approve", "reject": "Reject"}
 
 
+_MOMENT = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+
+
 class Form(forms.Form):
     """A form whose labels end without a colon."""
 
@@ -66,6 +69,13 @@ class OrderForm(Form):
     """Why a version should serve, or serve again."""
 
     reason = _reason()
+
+
+class PeriodForm(Form):
+    """Of which time a dossier tells; an end left out is now."""
+
+    start = forms.DateTimeField(label="From (UTC)", widget=_MOMENT)
+    until = forms.DateTimeField(label="Until, not included (UTC)", widget=_MOMENT, required=False)
 
 
 def bands(data: Mapping[str, Any] | None, initial: list[dict[str, Any]]) -> Any:

@@ -46,3 +46,8 @@ def latest(log: str) -> Checkpoint:
     silent = heads.filter(pk=newest.pk, signed_at__lt=Now() - COSIGNED_WITHIN).exists()
     found = None if silent else heads.filter(tree__size=size).first()
     return found or newest
+
+
+def covers(log: str, index: int) -> bool:
+    """Say whether the head that proofs are given under covers this place of a log."""
+    return Checkpoint.objects.filter(tree__log=log).exists() and latest(log).tree.size > index

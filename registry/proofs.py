@@ -7,7 +7,7 @@ from django.conf import settings
 from registry import keys
 from registry.models import Checkpoint, Leaf, LedgerEntry, Tile
 from registry.refusals import Unavailable, Unknown
-from registry.tlog import merkle, notes, proof_files
+from registry.tlog import merkle, notes, proof_files, strict
 
 
 class StoredTree:
@@ -69,6 +69,25 @@ def inclusions(entries: Mapping[str, LedgerEntry], checkpoint: Checkpoint) -> di
         merkle.verify_inclusion(merkle.leaf_hash(bytes(entry.bytes)), index, size, proof, root)
         result[name] = str(proof_files.ProofFile(index, proof, note))
     return result
+
+
+def peaks(log: str, size: int) -> list[bytes]:
+    """Return the roots of the complete subtrees that a log of this size consists of, the largest first.
+
+    With them and the entries from there on, anybody can recompute every later head.
+    """
+    tree = StoredTree(log)
+    return [tree.subtree(*place) for place in merkle.peaks_at(size)]
+
+
+def growth(old: int, checkpoint: Checkpoint) -> str:
+    """Return the proof that a head extends the log's first `old` entries, as the body of a request to a witness.
+
+    (c2sp.org/tlog-witness: `old <size>`, the consistency proof of RFC 6962, an empty line, the checkpoint.)
+    """
+    tree = StoredTree(checkpoint.tree.log)
+    proof = merkle.consistency_proof(old, checkpoint.tree.size, tree.subtree) if old else []
+    return f"old {old}\n{strict.encoded(proof)}\n{checkpoint.cosigned}"
 
 
 def entry_at(log: str, index: int) -> LedgerEntry:

@@ -70,16 +70,17 @@ def _parse(item: Mapping[str, Any], place: int, now: datetime) -> Outcome:
     source = item.get("source")
     if not isinstance(source, str) or not 0 < len(source) <= 60 or not source.isprintable():
         raise wrong("source", "who says so, in 1 to 60 characters")
-    observed = _moment(str(item.get("observed_at")))
+    observed = moment(str(item.get("observed_at")))
     if observed is None or not _EARLIEST <= observed <= now:
         raise wrong("observed_at", "a moment from 1970 until now in RFC 3339, such as 2026-01-31T12:00:00Z")
     return Outcome(decision_id=decision, label=item["label"], source=source, observed_at=observed)
 
 
-def _moment(text: str) -> datetime | None:
+def moment(text: str) -> datetime | None:
+    """Return the moment in UTC that a text of RFC 3339 with an offset says; None for any other text."""
     try:
-        moment = parse_datetime(text)
-        return moment.astimezone(UTC) if moment and moment.tzinfo else None
+        found = parse_datetime(text)
+        return found.astimezone(UTC) if found and found.tzinfo else None
     except (ValueError, OverflowError):
         return None
 

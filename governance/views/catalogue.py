@@ -8,6 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from governance import lifecycle, retraining
+from governance.forms import PeriodForm
 from governance.models import ApprovalRequest, Case, Order, Signature
 from governance.workflow import Facts, Stage, reasons_against
 from registry import versions
@@ -129,6 +130,7 @@ def model_page(request: HttpRequest, name: str) -> HttpResponse:
         "order_pending": lifecycle.pending_order(model),
         "alerts": model.alerts.select_related("disposition", "run").defer("run__evidence").order_by("-raised_at")[:20],
         "cases": _cases(model),
+        "period_form": PeriodForm(),
         "blocked_stages": (Stage.BLOCKED, Stage.REJECTED, Stage.UNSERVABLE),
     }
     return render(request, "model.html", context)

@@ -1,0 +1,123 @@
+"""What a dossier of a version, a decision or a model holds: records by the digests that the log names, and entries."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from governance import approvals
+from governance.dossier.contents import Contents
+from governance.models import ApprovalRequest, Case, Signature
+from monitoring import runs
+from monitoring.models import CheckResult, Disposition
+from registry import canonical, datasets, ledger, packages, policies, versions
+from registry.models import LedgerEntry, ModelVersion, Package, Policy, RegisteredModel
+from scoring import outcomes
+from scoring.models import Decision, Deployment, Outcome, RefusedLoad
+
+
+def of_version(version: ModelVersion) -> Contents:
+    """Collect everything about a version."""
+    contents = Contents("version", f"{version}")
+    add_version(contents, version)
+    return contents.finished()
+
+
+def of_decision(decision: Decision) -> Contents:
+    """Collect a decision and everything about the version that made it."""
+    version = decision.deployment.package.version
+    contents = Contents("decision", f"decision {decision.id} by {version}")
+    add_version(contents, version)
+    entries = list(ledger.about([f"decision:{decision.id}"]))
+    contents.enter(entries)
+    parts = {"inputs": (decision.inputs, decision.inputs_salt), "answer": (decision.answer, decision.answer_salt)}
+    for outcome in _entered(decision, entries):
+        parts[f"outcome/{outcome.id}"] = (outcomes.said(outcome), outcome.salt)
+    for part, (data, _) in parts.items():
+        contents.files[f"decision/{part}.json"] = bytes(data)
+    contents.files["decision/salts.json"] = canonical.dump(
+        {part: bytes(salt).hex() for part, (_, salt) in parts.items()}
+    )
+    return contents.finished()
+
+
+def _entered(decision: Decision, entries: list[LedgerEntry]) -> list[Outcome]:
+    """Return the outcomes that these entries commit to: one recorded a moment later belongs to a later dossier."""
+    said = {ledger.facts_of(entry).get("outcome") for entry in entries}
+    return [outcome for outcome in decision.outcomes.all() if outcomes.commitment(outcome) in said]
+
+
+def of_model(model: RegisteredModel) -> Contents:
+    """Collect a model: each of its versions, what served, alerts and their answers, cases, the policies of its tier."""
+    contents = Contents("model", f"model {model}")
+    contents.enter(ledger.about([f"model:{model.id}"]))
+    for version in model.versions.order_by("number"):
+        add_version(contents, version)
+    add_model(contents, model)
+    return contents.finished()
+
+
+def add_model(contents: Contents, model: RegisteredModel) -> None:
+    """Add what a model's own entries, as far as they were collected, name: policies, tags, and what people wrote."""
+    contents.enter(ledger.about([f"model:{model.id}"]).filter(event=ledger.Event.MODEL_REGISTERED))
+    _add_policies(contents, model)
+    named = contents.named()
+    if model.description:
+        contents.record("description", model.description)
+    for tag in map(versions.tag_record, model.tags.filter(version=None)):
+        if canonical.digest(tag) in named:
+            contents.record("tag", tag)
+    for refused in RefusedLoad.objects.filter(deployment__model=model):
+        if canonical.digest(refused.reason) in named:
+            contents.record("reason", refused.reason)
+    for kind, text in _written(model):
+        if canonical.sha256(text.encode()) in named:
+            contents.text(kind, text)
+
+
+def _written(model: RegisteredModel) -> Iterator[tuple[str, str]]:
+    """Yield what people and the retraining wrote about a model's alerts and cases, by the kind of its record."""
+    for answer in Disposition.objects.filter(alert__model=model):
+        yield "answer", answer.text
+    for case in Case.objects.filter(model=model).select_related("result"):
+        yield "cause", case.cause
+        if hasattr(case, "result"):
+            yield "detail", case.result.detail
+
+
+def _add_policies(contents: Contents, model: RegisteredModel) -> None:
+    """Add every policy of the model's tier: which one was in force when is told by the order of their entries."""
+    adopted = Policy.objects.filter(tier=model.tier)
+    for policy in adopted:
+        contents.record("policy", policies.record(policy))
+    contents.enter(ledger.about(f"policy:{policy.digest}" for policy in adopted))
+
+
+def add_version(contents: Contents, version: ModelVersion) -> None:
+    """Add everything about a version, from its registration to every deployment of it."""
+    contents.record("version", versions.manifest(version))
+    contents.enter(ledger.about([f"version:{version.id}"]))
+    contents.enter(ledger.about([f"model:{version.model_id}"]).filter(event=ledger.Event.MODEL_REGISTERED))
+    for text in filter(None, (version.model.description, version.description)):
+        contents.record("description", text)
+    for tag in version.tags.all():
+        contents.record("tag", versions.tag_record(tag))
+    _add_datasets(contents, version)
+    _add_policies(contents, version.model)
+    for package in Package.objects.filter(version=version).select_related("policy", "version"):
+        contents.record("package", packages.record(package))
+    for result in CheckResult.objects.filter(run__version=version).select_related("run__version", "run__policy"):
+        contents.record("result", runs.record(result))
+    for request in ApprovalRequest.objects.filter(package__version=version).select_related(
+        "package__policy", "requested_by"
+    ):
+        contents.record("request", approvals.record(request))
+    for signature in Signature.objects.filter(request__package__version=version).select_related("signer"):
+        contents.record("signature", approvals.signature_record(signature))
+    for deployment in Deployment.objects.filter(package__version=version):
+        contents.files[f"warrants/{deployment.pk}.json"] = deployment.warrant.encode()
+
+
+def _add_datasets(contents: Contents, version: ModelVersion) -> None:
+    found: set[Any] = {dataset for role in versions.DATA_ROLES if (dataset := getattr(version, role))}
+    for dataset in found:
+        contents.record("dataset", datasets.record(dataset))
+    contents.enter(ledger.about(f"dataset:{dataset.digest}" for dataset in found))
