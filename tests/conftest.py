@@ -6,6 +6,7 @@ ada builds models, grace and alan sign, olivia promotes, clara audits, the engin
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
@@ -90,14 +91,26 @@ def settle():
 
 
 @pytest.fixture
-def committed(django_db_setup, django_db_blocker):
+def committed(committing):
     """Everybody, in a database where transactions really commit; emptied afterwards.
 
     Django's own transactional fixture flushes by TRUNCATE, which our triggers refuse.
     """
-    with django_db_blocker.unblock():
-        yield settle()
-        _empty()
+    with committing() as everybody:
+        yield everybody
+
+
+@pytest.fixture(scope="session")
+def committing(django_db_setup, django_db_blocker):
+    """Return that database for a fixture that tells a longer story once and keeps what came of it."""
+
+    @contextmanager
+    def story():
+        with django_db_blocker.unblock():
+            yield settle()
+            _empty()
+
+    return story
 
 
 def _empty():

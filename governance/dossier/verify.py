@@ -9,9 +9,8 @@ Give --policy with the log's trust policy (c2sp.org/tlog-policy: its logs, the w
 --key with the governor's public key, both as you got them from somebody other than the operator. Without them the keys
 inside the dossier are used, and what is shown is only that the dossier agrees with itself.
 
-The file reads from top to bottom in the order of the argument: the archive is untouched; the logs' heads are signed and
-witnessed; each entry is in its log; each record is one that an entry names; the records follow from each other, up to
-the decision, and nothing between two heads of a period was left out. What that does not prove is said at the end.
+The file reads from top to bottom in the order of the argument: an untouched archive, the logs' heads, their entries,
+the records that they name, and what must follow from them. What that does not prove is said at the end.
 """
 
 import argparse
@@ -32,15 +31,12 @@ import zlib
 FORMAT = "countersign-dossier/2"
 KINDS = ("decision", "version", "model", "period")
 LOGS, ENDS = ("governance", "decisions"), ("opening", "closing")
-MOMENT = re.compile(
-    "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}([.][0-9]{6})?[+]00:00"
-)  # of one form, so they compare as texts
+MOMENT = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}([.][0-9]{6})?[+]00:00")  # they compare as texts
 NOT_PROVEN = (
     "that what was sent in as inputs, labels or training data was true;",
     "that a model is good, fair or fit for its purpose: only what was measured, by which rules, and who signed;",
     "that signers acted honestly: people who colluded, or who lent each other passwords, signed validly;",
-    "that something was entered at all: what never reached the log, or was kept from this dossier, is not seen here"
-    " (between the two heads of a period no governance entry is missing; their number alone is proven for decisions);",
+    "that nothing was kept back: only of a period's governance entries is it shown that none is missing;",
     "that no newer policy was adopted just before a request, unless a period over that time shows every entry.",
 )
 
@@ -67,8 +63,6 @@ def about(what):
 
 
 # ---- the archive: stored zip in one fixed form, so that no byte of the container is free --------------------------
-
-
 def pack(files):
     """Return the one zip archive (stored, sorted, dated 1980) that holds these files: path -> bytes."""
     body, directory = bytearray(), bytearray()
@@ -84,47 +78,33 @@ def pack(files):
 
 def unpack(data):
     """Return path -> bytes of an archive made by `pack`; Bad for anything else."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            items = archive.infolist()
-            stored = all(item.compress_type == zipfile.ZIP_STORED for item in items)
-            if not stored or len(items) > 65535 or sum(item.file_size for item in items) > len(data):
-                raise ValueError("it would unpack to more than it holds")
-            files = {item.filename: archive.read(item) for item in items}
-    except Exception as error:
-        raise Bad("archive: cannot be read (%s)" % error) from error
-    if pack(files) != data:
-        raise Bad("archive: its bytes are not those of an untouched dossier")
+    with about("archive"), zipfile.ZipFile(io.BytesIO(data)) as archive:
+        items = archive.infolist()
+        plain_zip = len(items) < 65536 and all(item.compress_type == zipfile.ZIP_STORED for item in items)
+        small = plain_zip and sum(item.file_size for item in items) <= len(data)
+        demand(small, "archive", "it would unpack to more than it holds")
+        files = {item.filename: archive.read(item) for item in items}
+    demand(pack(files) == data, "archive", "its bytes are not those of an untouched dossier")
     return files
 
 
 # ---- Ed25519 (RFC 8032), verification only -----------------------------------------------------------------------
-
 _P = 2**255 - 19
 _L = 2**252 + 27742317777372353535851937790883648493
 _D = -121665 * pow(121666, _P - 2, _P) % _P
 _ROOT = pow(2, (_P - 1) // 4, _P)
 
 
-def _x_of(y, sign):
-    if y >= _P:
-        return None
-    square = (y * y - 1) * pow(_D * y * y + 1, _P - 2, _P) % _P
-    if square == 0:
-        return None if sign else 0
-    x = pow(square, (_P + 3) // 8, _P)
-    if (x * x - square) % _P:
-        x = x * _ROOT % _P
-    if (x * x - square) % _P:
-        return None
-    return _P - x if (x & 1) != sign else x
-
-
 def _point(data):
-    y = int.from_bytes(data, "little")
-    x = _x_of(y & (2**255 - 1), y >> 255)
-    y &= 2**255 - 1
-    return None if x is None else (x, y, 1, x * y % _P)
+    """Return the point that 32 bytes encode, in extended coordinates; None when they are not the encoding of one."""
+    y, sign = int.from_bytes(data, "little") & (2**255 - 1), data[31] >> 7
+    square = (y * y - 1) * pow(_D * y * y + 1, _P - 2, _P) % _P
+    x = pow(square, (_P + 3) // 8, _P)
+    x = x if (x * x - square) % _P == 0 else x * _ROOT % _P
+    if y >= _P or (x * x - square) % _P or (x == 0 and sign):
+        return None
+    x = _P - x if x & 1 != sign else x
+    return (x, y, 1, x * y % _P)
 
 
 def _add(a, b):
@@ -144,8 +124,7 @@ def _times(number, point):
     return result
 
 
-_Y = 4 * pow(5, _P - 2, _P) % _P
-_BASE = (_x_of(_Y, 0), _Y, 1, _x_of(_Y, 0) * _Y % _P)
+_BASE = _point(b"\x58" + b"\x66" * 31)
 
 
 def ed25519(public, message, signature):
@@ -162,7 +141,6 @@ def ed25519(public, message, signature):
 
 
 # ---- keys, notes, policies (C2SP signed-note, tlog-checkpoint, tlog-cosignature, tlog-policy) ---------------------
-
 NOTE_KEY, COSIGNER, ML_DSA = 1, 4, 6  # signature types; Python's standard library knows nothing of the last one
 Key = collections.namedtuple("Key", "name identity kind public")
 Policy = collections.namedtuple("Policy", "logs names quorum")  # names: -> a witness's Key, or a group's (k, members)
@@ -193,7 +171,7 @@ def parse_key(vkey, what, kinds=(NOTE_KEY,)):
 def parse_policy(data, what):
     """Return the policy that the bytes of a tlog-policy file say; Bad for any line that is not of its form."""
     demand(not re.search(rb"[^\t\n -~\x80-\xff]", data), what, "it holds control characters")
-    logs, names, members, quorum = {}, {}, [], []
+    logs, names, members, quorum = {}, {}, set(), []
     for line_number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n"), 1):
         here, (word, *rest) = "%s line %d" % (what, line_number), re.split("[ \t]+", line.strip(" \t"))
         if not word or word.startswith("#"):
@@ -208,10 +186,10 @@ def parse_policy(data, what):
             most = len(rest) - 2
             least = {"all": str(most), "any": "1"}.get(rest[1], rest[1])
             demand(re.fullmatch("[1-9][0-9]{0,3}", least) and int(least) <= most, here, "not a number of its members")
-            members += rest[2:]
-            known = set(rest[2:]) <= set(names) and len(set(members)) == len(members)
+            known = all(name in names and name not in members for name in rest[2:]) and len(set(rest[2:])) == most
             demand(known, here, "a member is not defined above, or is one already")
-            names[rest[0]] = (int(least), rest[2:])
+            members.update(rest[2:])
+            names[rest[0]] = (int(least), set(rest[2:]))
         elif word == "quorum" and len(rest) == 1:
             demand(rest[0] in names or rest[0] == "none", here, "nobody is called %s", rest[0])
             quorum.append(rest[0])
@@ -223,12 +201,13 @@ def parse_policy(data, what):
     return Policy(logs, names, None if quorum[0] == "none" else quorum[0])
 
 
-def met(policy, name, cosigners):
-    """Say whether these witnesses are the quorum (a witness or a group) of this name; None asks for nobody."""
-    if name is None or isinstance(policy.names[name], Key):
-        return name is None or name in cosigners
-    least, members = policy.names[name]
-    return sum(met(policy, member, cosigners) for member in members) >= least
+def met(policy, cosigners):
+    """Say whether these witnesses are the policy's quorum; a quorum of none asks for nobody."""
+    done = set(cosigners)
+    for name, item in policy.names.items():  # a group names only what stands above it
+        if not isinstance(item, Key) and len(done & item[1]) >= item[0]:
+            done.add(name)
+    return policy.quorum is None or policy.quorum in done
 
 
 def parse_note(data, what):
@@ -249,10 +228,9 @@ def parse_note(data, what):
 
 
 def open_checkpoint(data, key, what, policy=None, demanded=False):
-    """Return the head that a log signed, with the witnesses of the policy that cosigned it and when.
+    """Return the head that a log signed, with who of the policy cosigned it and when; `demanded`: only by its quorum.
 
-    A line by a known key that does not verify is refused; lines by others are left aside and named. `demanded`: refuse
-    a head without the policy's quorum.
+    A line by a known key that does not verify is refused; lines by others are left aside and named.
     """
     text, signatures = parse_note(data, what)
     match = re.fullmatch("([^\n]+)\n(0|[1-9][0-9]{0,18})\n([A-Za-z0-9+/]{43}=)\n", text)
@@ -272,11 +250,10 @@ def open_checkpoint(data, key, what, policy=None, demanded=False):
             demand(right, what, "the cosignature by %s is wrong", label)
             cosigned[label] = min(moment, cosigned.get(label, moment))
         else:
-            sort = "ML-DSA-44" if len(signature) in (2420, 2428) else "a key that is not known here"
-            unchecked.append("%s (%s)" % (name, sort))
+            unchecked.append("%s (%s)" % (name, "ML-DSA-44" if len(signature) in (2420, 2428) else "unknown key"))
     demand(signed, what, "the log did not sign it")
     for moment in sorted(cosigned.values(), reverse=True):  # at last, the first second at which the quorum was met
-        if policy.quorum and met(policy, policy.quorum, {name for name in cosigned if cosigned[name] <= moment}):
+        if policy.quorum and met(policy, [name for name in cosigned if cosigned[name] <= moment]):
             sealed = moment
     enough = not demanded or policy.quorum is None or sealed is not None
     demand(enough, what, "cosigned by %s, which is not the quorum", ", ".join(sorted(cosigned)) or "no witness")
@@ -284,8 +261,6 @@ def open_checkpoint(data, key, what, policy=None, demanded=False):
 
 
 # ---- the tree (RFC 6962 and RFC 9162 section 2.1; C2SP tlog-proof and tlog-witness) --------------------------------
-
-
 def leaf_hash(entry):
     """Return the hash of a leaf."""
     return hashlib.sha256(b"\x00" + entry).digest()
@@ -365,8 +340,6 @@ def root_of(peaks):
 
 
 # ---- the dossier: whose keys, which heads, which entries ----------------------------------------------------------
-
-
 class World:
     """What has been established so far about a dossier: `entries` by path, `records` by kind and digest."""
 
@@ -448,11 +421,14 @@ def read_manifest(world):
         demand(right, path, "its bytes differ from the manifest")
 
 
-def read_head(world, path, log):
-    """Return the head of a log that a file of the dossier holds."""
+def read_head(world, path, log, size=None):
+    """Return the head of a log that a file of the dossier holds; at an end of a period an empty log has none."""
+    if size == 0 and path not in world.files:
+        return Head(b"", 0, root_of([]), {}, [], None)
     demand(path in world.files, path, "missing")
-    with about(path):
-        return open_checkpoint(world.files[path], world.keys[log], path, world.policy, world.demanded)
+    head = open_checkpoint(world.files[path], world.keys[log], path, world.policy, world.demanded and size is None)
+    demand(size in (None, head.size), path, "not the head that period/period.json names")
+    return head
 
 
 def read_entry(data, what, log, index):
@@ -470,13 +446,16 @@ def read_entries(world):
     for path in world.under("checkpoints/"):
         demand(path[12:] in LOGS, path, "belongs to nothing")
         world.heads[path[12:]] = read_head(world, path, path[12:])
+    for path in world.under("proofs/"):
+        demand(path.split("/")[1] in LOGS, path, "belongs to nothing")
+        demand(path.split("/")[1] in world.heads, "checkpoints/%s" % path.split("/")[1], "missing")
     used = {"proofs/%s/growth" % log for log in world.heads if world.manifest["kind"] == "period"}
     single = [path for path in ("before.json", "after.json", "issued.json") if path in world.files]
     for path in world.under("entries/") + single:
         with about(path):
             log, name = ("governance", path) if path in single else path.split("/")[1:]
             proof = "proofs/%s/%s" % (log, name.replace(".json", ".tlog-proof"))
-            demand(proof in world.files and log in world.heads, path, "no proof")
+            demand(proof in world.files, proof, "missing")
             index = included(world.files[path], world.files[proof], world.heads[log], proof)
             entry = world.entries[path] = read_entry(world.files[path], path, log, index)
             demand(path in single or entry["id"] + ".json" == name, path, "it calls itself %s", entry["id"])
@@ -484,19 +463,16 @@ def read_entries(world):
     for path in world.under("proofs/"):
         demand(path in used, path, "belongs to nothing")
     demand("issued.json" in single, "issued.json", "missing")
-    issued, digest = world.entries["issued.json"], sha256(world.files["manifest.json"])
-    entered = issued["event"] == "dossier.issued" and issued["facts"]["dossier"] == digest
-    demand(entered, "manifest.json", "not the one that was entered when the dossier was issued")
 
 
 # ---- a period: all governance entries between two heads, and what frames them --------------------------------------
-
-
 def read_period(world):
     """Check that a period holds every governance entry between its heads, and how far the log of decisions grew."""
     what, listed = "period/period.json", "period/governance.jsonl"
     said = world.period = parse(world.files.get(what, b""), what)
-    ends = said["ends"] = {log: [read_end(world, log, end, said[log][end]) for end in ENDS] for log in LOGS}
+    ends = said["ends"] = {}
+    for log in LOGS:
+        ends[log] = [read_head(world, "period/%s.%s" % (log, end), log, said[log][end]) for end in ENDS]
     opening, closing = ends["governance"]
     lines = world.files.get(listed, b"").split(b"\n")
     whole = not lines.pop() and len(lines) == closing.size - opening.size
@@ -515,28 +491,14 @@ def read_period(world):
     demand(framed, "period/governance.opening", "the entry before it is not shown to be from before the period")
     framed = at.get(("governance", closing.size), "") >= said["until"]
     demand(framed, "period/governance.closing", "the entry behind it is not shown to be from after the period")
-    read_growth(world, what, *ends["decisions"])
-
-
-def read_end(world, log, end, size):
-    """Return the head at one end of a period; a log that is still empty has none."""
-    path = "period/%s.%s" % (log, end)
-    if size == 0 and path not in world.files:
-        return Head(b"", 0, root_of([]), {}, [], None)
-    head = read_head(world, path, log)
-    demand(head.size == size, path, "not the head that period/period.json names")
-    return head
-
-
-def read_growth(world, what, old, new):
-    """Check that the heads of a period extend each other up to the newest, and that the counts are of these heads."""
+    old, new = ends["decisions"]
     if new.size:
         check_growth(world.files.get("period/decisions.growth", b""), old, new, "period/decisions.growth")
-    counted = sum(world.period["decisions"]["events"].values())
+    counted = sum(said["decisions"]["events"].values())
     demand(counted == new.size - old.size, what, "its counts are not the entries between the heads of decisions")
     for log, head in world.heads.items():
         path = "proofs/%s/growth" % log
-        check_growth(world.files.get(path, b""), world.period["ends"][log][1], head, path)
+        check_growth(world.files.get(path, b""), ends[log][1], head, path)
 
 
 def check_scope(world):
@@ -557,7 +519,6 @@ def check_scope(world):
 
 
 # ---- records: each is one that an entry of the right kind names ----------------------------------------------------
-
 NAMED_BY = {  # kind of a record: the fact that names its digest, the events of the entries that have it
     "version": ("version", "version.registered"),
     "description": ("description", "model.registered", "version.registered"),
@@ -585,8 +546,7 @@ def read_records(world):
     for path in world.under("records/"):
         kind, digest = path.split("/")[1], sha256(world.files[path])
         demand((kind, digest) in named, path, "no proven entry names it")
-        with about(path):
-            value = world.files[path].decode("utf-8") if kind in TEXTS else parse(world.files[path], path)
+        value = world.files[path].decode("utf-8") if kind in TEXTS else parse(world.files[path], path)
         world.records.setdefault(kind, {})[digest] = (path, value, named[kind, digest])
 
 
@@ -602,8 +562,6 @@ def check_versions(world):
 
 
 # ---- approval: evidence, the policy in force, signatures -----------------------------------------------------------
-
-
 def check_evidence(world):
     """Check that each request rests on the results in the dossier: all that its policy requires, each good enough."""
     for _, path, request, _ in world.all("request"):
@@ -682,8 +640,6 @@ def missing(world, asked, warranted, order):
 
 
 # ---- deployment: what the governor let serve was ordered after the signatures that its policy demands --------------
-
-
 def check_deployments(world):
     """Check every deployment in scope, and that no warrant is there without one."""
     models = {e["facts"]["version"]: e["facts"]["model"] for e in world.about("version.registered")}
@@ -732,12 +688,10 @@ def check_deployment(world, entry, facts, name):
 
 
 # ---- one decision: what was committed to, and that the answer follows from its own numbers -------------------------
-
 # How far base + attributions may miss the margin: LightGBM sums in float64 (4e-13 at most over 1000 rounds); of
 # scikit-learn's trees the margin is the log-odds of a probability; XGBoost sums in float32 (3e-5 over 1000 rounds of
 # depth 6). The platform gives no answer beyond these limits.
-TOLERANCE = {"lightgbm": 1e-9, "sklearn": 1e-6, "xgboost": 1e-4}
-LINK_TOLERANCE = 1e-6
+TOLERANCE, LINK_TOLERANCE = {"lightgbm": 1e-9, "sklearn": 1e-6, "xgboost": 1e-4}, 1e-6
 
 
 def check_decision(world):
@@ -760,8 +714,7 @@ def check_decision(world):
     owed = {entry["facts"]["outcome"]: entry["path"] for entry in entered}
     for path in sorted(found):
         demand(owed.pop(found[path], None), path, "not what was committed to when it was recorded")
-    for path in sorted(owed.values()):
-        raise Bad("%s: the outcome it commits to is not in the dossier" % path)
+    demand(not owed, min(owed.values(), default=""), "the outcome it commits to is not in the dossier")
     served = world.served.get(facts["deployment"], {}).get("package")
     demand(served == facts["package"], "decision", "it was answered by a package that was not deployed")
     package = world.record("package", facts["package"], "decision")
@@ -788,8 +741,6 @@ def check_answer(world, what, package, version):
 
 
 # ---- the whole: what each kind of dossier must hold, and under which title ------------------------------------------
-
-
 def check_model(world):
     """Check that no version is left out, and that alerts and cases are told from their beginning."""
     versions = [version for _, _, version, _ in world.all("version")]
@@ -816,7 +767,7 @@ def check_texts(world):
 
 
 def check_title(world):
-    """Check that kind and title are what the records say: nothing is shown under the name of something else."""
+    """Check kind and title by the records, so that nothing goes under another name, and the manifest by its entry."""
     kind, said = world.manifest["kind"], world.period
     for folder in ("decision", "period"):
         demand(bool(world.under(folder + "/")) == (kind == folder), "manifest.json", "its kind is not what it holds")
@@ -831,6 +782,9 @@ def check_title(world):
     if kind == "decision":
         title = "decision %s by %s" % (world.about("decision.answered")[0]["subject"].partition(":")[2], title)
     demand(world.manifest["title"] == title, "manifest.json", "its title is not what it holds, which is %s", title)
+    issued, digest = world.entries["issued.json"], sha256(world.files["manifest.json"])
+    entered = issued["event"] == "dossier.issued" and issued["facts"].get("dossier") == digest
+    demand(entered, "manifest.json", "not the one that was entered when the dossier was issued")
 
 
 ORDER = (  # of the argument: where a fault lies that is in no record of its own; which kinds it is made for
@@ -862,39 +816,31 @@ def verify(data, pinned=(), policy=None):
             if world.manifest.get("kind", kinds[0]) in kinds:
                 with about(what):
                     check(world)
-        return {
-            "dossier": world.manifest["title"],
-            "entries": len(world.entries),
-            "lines": [plain(line) for line in told(world)],
-        }
+        lines = [plain(line) for line in told(world)]
+        return {"dossier": world.manifest["title"], "entries": len(world.entries), "lines": lines}
 
 
 # ---- what is said about it ---------------------------------------------------------------------------------------
-
-
 def plain(text):
     """Return what a text says on one line: a name in an archive could else write lines of its own."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
 
 
 def second(number):
-    """Return a POSIX second as people read it."""
-    try:
-        return datetime.datetime.fromtimestamp(number, datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (OverflowError, ValueError, OSError):
-        return "second %d" % number
+    """Return a POSIX second as people read it, up to the year 9999."""
+    found = datetime.datetime.fromtimestamp(min(number, 253402300799), datetime.timezone.utc)
+    return found.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def told(world):
     """Yield the lines that tell of a dossier that verified: what was shown, by whom it was seen, and what was not."""
-    records = sum(len(found) for found in world.records.values())
-    numbers = (len(world.entries), records, len(world.served), len(world.files))
     yield "VERIFIED  %s" % world.manifest["title"]
-    yield "  %d log entries proven, %d records, %d deployments, %d files" % numbers
+    counts = (len(world.entries), len(world.under("records/")), len(world.served), len(world.files))
+    yield "  %d log entries proven, %d records, %d deployments, %d files" % counts
     for name, key in sorted(world.keys.items()):
         trust = world.trust[name] or "from the dossier: compare it with the published one"
         yield "  key %s %s (%s)" % (name, key.identity.hex(), trust)
-    heads = [(log, head) for log, head in sorted(world.heads.items())]
+    heads = sorted(world.heads.items())
     for log, ends in world.period["ends"].items() if world.period else ():
         heads += [("%s at the period's %s" % (log, end), head) for end, head in zip(ENDS, ends)]
     for title, head in heads:
@@ -907,11 +853,11 @@ def told(world):
             yield "    a quorum had seen it at %s: all that it covers was sealed by then" % second(head.sealed)
     if world.period:
         opening, closing = world.period["ends"]["governance"]
-        begun = second(max(opening.cosigned.values())) if opening.cosigned else "the log's beginning"
+        begun = second(max(opening.cosigned.values())) if opening.cosigned else "a head that no witness dated"
         if closing.sealed:
             yield "  the entries of the period were sealed between %s and %s" % (begun, second(closing.sealed))
-        yield "  in force at its start: %s" % json.dumps(world.period["serving_at_start"], sort_keys=True)
-        yield "  entered about decisions: %s" % json.dumps(world.period["decisions"]["events"], sort_keys=True)
+        counts = (world.period["serving_at_start"], world.period["decisions"]["events"])
+        yield "  served at its start: %s; entered about decisions: %s" % counts
     for note in sorted(set(world.notes)):
         yield "  note: %s" % note
     if not world.demanded or not all(world.trust.values()):
@@ -928,8 +874,7 @@ def main():
     parser.add_argument("--key", action="append", default=[], help="a public key you trust (once for each key)")
     parser.add_argument("--policy", help="the tlog-policy file you trust: logs, witnesses, quorum")
     given, policy = parser.parse_args(), None
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with open(given.dossier, "rb") as file:
             data = file.read()

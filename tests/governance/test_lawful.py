@@ -146,4 +146,4 @@ def test_the_key_of_one_role_is_not_taken_for_another():
     for path in files:
         files[path] = f"{signer.verifier}\n".encode()
     with pytest.raises(verify.Bad, match="belongs to"):
-        verify.read_keys(files, [str(signer.verifier)])
+        verify.read_keys(verify.World(files, [str(signer.verifier)], None))
