@@ -2,14 +2,13 @@
 
 from datetime import datetime
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from governance import approvals, lifecycle
+from governance import lifecycle, warrants
 from governance.events import Event
 from governance.models import ApprovalRequest, Order, OrderRefusal
 from governance.workflow import Stage
-from registry import canonical, dsse, keys, ledger, locks
+from registry import ledger, locks
 from registry.models import ModelVersion, User
 from registry.refusals import Invalid, Refusal, Unknown
 from scoring import deployments
@@ -68,11 +67,13 @@ def _execute(order: Order, now: datetime) -> None:
             if Deployment.objects.filter(order=order.pk).exists():
                 return
             _still_lawful(order)
+            number = deployments.next_number()
             deployments.deploy(
+                number=number,
                 package=order.request.package,
                 request=order.request_id,
                 order=order.pk,
-                warrant=issue_warrant(order, now),
+                warrant=warrants.issue(order=order, number=number, now=now),
                 by=order.ordered_by,
                 now=now,
             )
@@ -100,25 +101,3 @@ def _refuse(order: Order, reason: str, now: datetime) -> None:
         subject = f"version:{order.request.package.version_id}"
         facts = {"order": str(order.id), "reason": reason}
         ledger.append(Event.ORDER_REFUSED, subject=subject, actor="service:governor", at=now, facts=facts)
-
-
-def issue_warrant(order: Order, now: datetime) -> str:
-    """Return the signed statement that lets servers load this package for this order."""
-    request = order.request
-    predicate = {
-        "model": request.package.version.model.name,
-        "version": request.package.version.digest,
-        "policy": request.package.policy.digest,
-        "evidence": request.evidence,
-        "request": str(request.id),
-        "request_digest": request.digest,
-        "signatures": [
-            canonical.digest(approvals.signature_record(signature))
-            for signature in request.signatures.order_by("signed_at")
-        ],
-        "order": str(order.id),
-        "plan": request.plan,
-        "issued_at": now.isoformat(),
-    }
-    statement = deployments.statement(package=request.package, predicate=predicate)
-    return dsse.seal(statement, keys.signer(settings.WARRANT_KEY_FILE))
