@@ -26,6 +26,7 @@ _CHECKS: dict[str, Any] = {
 _MONITORS: dict[str, Any] = {
     "drift": {"window": 500, "limits": {"largest_psi": {"fail_above": 0.1, "minimum_n": 300}}},
     "performance": {"window": 500, "limits": {"roc_auc": {"fail_below": 0.6, "minimum_n": 300}}},
+    "fallbacks": {"window": 500, "limits": {"fallback_share": {"fail_above": 0.01, "warn_above": 0}}},
 }
 _PARAMETERS: dict[str, Any] = {
     "bias": {"smallest": 30},  # rows below which a group's rates are not compared; alpha stands in the limits

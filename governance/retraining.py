@@ -90,7 +90,8 @@ def labels(case: Case) -> tuple[int, int]:
     """
     needed: int = _rules(case.model)["minimum_labels"]
     labelled = Outcome.objects.filter(decision=OuterRef("pk"))
-    rows = Decision.objects.filter(Exists(labelled), model=case.model, at__gte=_since(case))
+    scored = Decision.objects.filter(score__isnull=False, model=case.model, at__gte=_since(case))
+    rows = scored.filter(Exists(labelled))
     return rows.order_by()[:needed].count(), needed
 
 
@@ -173,8 +174,12 @@ def _specify(case: Case, parent: ModelVersion, folder: Path) -> dict[str, Any]:
 
 
 def _labelled(model: RegisteredModel, parent: ModelVersion, protected: list[str]) -> pa.Table:
-    """Return the newest labelled decisions of a model as rows: features, protected attributes, label, moment."""
-    outcomes = Outcome.objects.filter(decision__model=model).select_related("decision")
+    """Return the newest labelled decisions of a model as rows: features, protected attributes, label, moment.
+
+    Fallbacks are left out: what became of a payment that every one of them blocked says nothing about the others.
+    """
+    scored = Outcome.objects.filter(decision__model=model, decision__score__isnull=False)
+    outcomes = scored.select_related("decision")
     # Identifiers sort by time. The last word about a decision is the outcome observed last.
     newest = outcomes.order_by("-decision_id", "-observed_at").distinct("decision_id")[:MOST_ROWS]
     names = [column["name"] for column in parent.schema]

@@ -31,7 +31,7 @@ def issue(*, order: Order, number: int, now: datetime) -> str:
         "request_digest": request.digest,
         "signatures": [
             canonical.digest(approvals.signature_record(signature))
-            for signature in request.signatures.select_related("signer").order_by("signed_at")
+            for signature in request.signatures.order_by("signed_at")
         ],
         "order": str(order.id),
         "ordered_by": order.ordered_by.actor,

@@ -1,7 +1,8 @@
 """Monitors on production: find the windows not yet looked at, measure, judge, raise alerts.
 
 A window belongs to a package, whichever of its deployments answered: a rollback to it goes on where it stopped. Rows
-are taken in the order in which they were settled, so that none is missed, however late it was committed.
+are taken in the order in which they were settled, so that none is missed, however late it was committed. What was
+answered by a package's fallback has no score: it is counted apart, and in nobody's distribution.
 """
 
 import logging
@@ -20,7 +21,7 @@ from monitoring.candidates import Candidate
 from monitoring.checks import drift, performance
 from monitoring.events import Event
 from monitoring.examinations import parameters
-from monitoring.measurement import Measured
+from monitoring.measurement import Measured, Measurement
 from monitoring.models import MonitorRun
 from registry import canonical, ledger, locks
 from registry.models.transaction import settled_behind
@@ -104,11 +105,15 @@ def _decisions(deployment: Deployment) -> QuerySet[Decision]:
             f"{version} was registered without a reference data set, so its traffic is compared with nothing. "
             "Register a version that names one (tag countersign.reference)."
         )
+    return _answers(deployment).filter(score__isnull=False)
+
+
+def _answers(deployment: Deployment) -> QuerySet[Decision]:
     return Decision.objects.filter(deployment__package=deployment.package_id)
 
 
 def _outcomes(deployment: Deployment) -> QuerySet[Outcome]:
-    return Outcome.objects.filter(deployment__package=deployment.package_id)
+    return Outcome.objects.filter(deployment__package=deployment.package_id, decision__score__isnull=False)
 
 
 def _drift(deployment: Deployment, rows: QuerySet[Any], size: int) -> Window:
@@ -141,6 +146,14 @@ def _performance(deployment: Deployment, rows: QuerySet[Any], size: int) -> Wind
     return _window(taken, [row.decision.at for row in newest.values()], measured)
 
 
+def _fallbacks(deployment: Deployment, rows: QuerySet[Any], size: int) -> Window:
+    """How many of the next answers had no score."""
+    taken = list(rows.only("xid", "at", "score")[:size])
+    share = sum(row.is_fallback for row in taken) / len(taken)
+    measured = Measured([Measurement("fallback_share", share, len(taken))])
+    return _window(taken, [row.at for row in taken], measured)
+
+
 def _window(taken: list[Any], moments: list[datetime], measured: Measured) -> Window:
     return Window(len(moments), min(moments), max(moments), (taken[-1].xid, taken[-1].pk), measured)
 
@@ -156,6 +169,7 @@ def _distinct(rows: QuerySet[Any], size: int) -> int:
 MONITORS: Mapping[str, Monitor] = {
     "drift": Monitor(_decisions, _all, _drift),
     "performance": Monitor(_outcomes, _distinct, _performance),
+    "fallbacks": Monitor(_answers, _all, _fallbacks),
 }
 
 

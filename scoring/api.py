@@ -23,7 +23,10 @@ class Score(APIView):
     needs = "scoring.score"
 
     def post(self, request: Request, name: str) -> Response:
-        """Answer score, band, reasons and the decision's id; what is answered is on record."""
+        """Answer score, band, reasons and the decision's id; what is answered is on record.
+
+        Without a score, `fallback` says why, and the band is the one that the package's signers chose for that.
+        """
         if int(request.headers.get("Content-Length") or 0) > settings.SCORE_BODY_LIMIT:
             raise TooLarge(f"A request for one score has at most {settings.SCORE_BODY_LIMIT} bytes.")
         body = request.data
@@ -85,5 +88,6 @@ def _short(decision: Decision) -> dict[str, Any]:
         "band": answer["band"],
         "action": answer["action"],
         "reasons": answer["reasons"],
+        "fallback": answer.get("fallback"),
         "at": decision.at,
     }

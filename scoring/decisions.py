@@ -1,11 +1,16 @@
-"""Answer with the champion, and keep answer, inputs and explanation together before anybody sees them."""
+"""Answer with the champion, and keep answer, inputs and explanation together before anybody sees them.
+
+Where its model is not loaded, or fails on a row, the fallback of its signed package is the answer, and says so.
+"""
 
 import hashlib
+import logging
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import orjson
 from django.db import IntegrityError, transaction
 
@@ -19,6 +24,8 @@ from scoring.models import Decision
 
 REASONS = 4  # at most this many principal reasons: more are unlikely to help (Reg B commentary)
 
+log = logging.getLogger(__name__)
+
 
 def decide(
     *,
@@ -31,6 +38,9 @@ def decide(
     attributes: Mapping[str, str] | None = None,
 ) -> Decision:
     """Score one row with the champion of a model and record the decision in one transaction.
+
+    Where no score can be given, the band of the package's fallback is answered: score, vector and attributions are None
+    then, and the answer's `fallback` says why. Features that do not fit the schema are Invalid all the same.
 
     `attributes` (protected attributes, segments) are kept beside the decision for monitoring; no model sees them.
     The same `request_id` with the same features gives the same decision again; with others it is Invalid.
@@ -50,10 +60,10 @@ def decide(
     known = _repeated(served, request_id, digest)
     if known:
         return known
-    explained = runtimes.checked(served.runtime.explain(vector[None]), served.runtime.flavour)
-    decision = _build(served, explained, inputs, now)
+    answer = _answer(served, vector)
+    decision = _build(served, answer, inputs, now)
     decision.request_id, decision.request_digest, decision.entity = request_id, digest, entity
-    decision.vector = vector.tolist()
+    decision.vector = None if decision.is_fallback else vector.tolist()
     try:
         _record(decision, served, by, now)
     except IntegrityError:
@@ -97,10 +107,18 @@ def reasons(package: Package, names: list[str], attributions: list[float]) -> li
     ]
 
 
-def _build(served: serving.Serving, explained: runtimes.Explained, inputs: bytes, now: datetime) -> Decision:
+def _answer(served: serving.Serving, vector: np.ndarray) -> dict[str, Any]:
+    """Return the model's answer, or the fallback's where there is no model, or none that copes with this row."""
+    if served.runtime is None:
+        return fallback(served.package, serving.NOT_LOADED)
+    try:
+        explained = runtimes.checked(served.runtime.explain(vector[None]), served.runtime.flavour)
+    except Exception as error:  # noqa: BLE001 - whatever a model does with a row, the caller gets a decision
+        log.exception("deployment %s gave no valid score", served.deployment.pk)
+        return fallback(served.package, f"The model gave no valid score for these inputs ({type(error).__name__}).")
     score, attributions = float(explained.score[0]), explained.attributions[0].tolist()
     band = band_of(served.package, score)
-    answer = {
+    return {
         "score": score,
         "band": band["name"],
         "action": band["action"],
@@ -111,14 +129,23 @@ def _build(served: serving.Serving, explained: runtimes.Explained, inputs: bytes
         "attributions": attributions,
         "reasons": reasons(served.package, served.schema.names, attributions),
     }
+
+
+def fallback(package: Package, why: str) -> dict[str, Any]:
+    """Return what is answered when no score can be given: the band that the package's signers chose for that."""
+    band = next(band for band in package.bands if band["name"] == package.fallback["band"])
+    return {"score": None, "band": band["name"], "action": band["action"], "reasons": [], "fallback": why}
+
+
+def _build(served: serving.Serving, answer: dict[str, Any], inputs: bytes, now: datetime) -> Decision:
     return Decision(
         id=uuid7(),
         model_id=served.deployment.model_id,
         deployment=served.deployment,
         at=now,
-        score=score,
-        band=band["name"],
-        attributions=attributions,
+        score=answer["score"],
+        band=answer["band"],
+        attributions=answer.get("attributions"),
         inputs=inputs,
         answer=orjson.dumps(answer, option=orjson.OPT_SORT_KEYS),
         inputs_salt=commitments.salt(),

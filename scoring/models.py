@@ -2,6 +2,7 @@
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Q
 
 from registry.ids import uuid7
 from registry.models import Package, RegisteredModel, User
@@ -28,8 +29,9 @@ class Deployment(models.Model):
 class Decision(models.Model):
     """One answer, with what it was made from. `inputs` and `answer` are the JSON bytes that the ledger commits to.
 
-    `vector` and `attributions` are float64 in the order of the version's schema. `xid` puts rows in an order that
-    readers can follow without missing one.
+    `vector` and `attributions` are float64 in the order of the version's schema. They and `score` are null where the
+    package's fallback was answered: all three, or none. `xid` puts rows in an order that readers can follow without
+    missing one.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7)
@@ -40,10 +42,10 @@ class Decision(models.Model):
     request_digest = models.CharField(max_length=64)
     entity = models.CharField(max_length=100, blank=True)
     at = models.DateTimeField()
-    score = models.FloatField()
+    score = models.FloatField(null=True)
     band = models.CharField(max_length=40)
-    vector = ArrayField(models.FloatField())
-    attributions = ArrayField(models.FloatField())
+    vector = ArrayField(models.FloatField(), null=True)
+    attributions = ArrayField(models.FloatField(), null=True)
     inputs = models.BinaryField()
     answer = models.BinaryField()
     inputs_salt = models.BinaryField()
@@ -53,11 +55,21 @@ class Decision(models.Model):
         permissions = [("score", "Ask for decisions"), ("record_outcome", "Record outcomes of decisions")]
         constraints = [
             models.UniqueConstraint(fields=["model", "request_id"], name="one_decision_per_request_id"),
+            models.CheckConstraint(
+                condition=Q(score__isnull=False, vector__isnull=False, attributions__isnull=False)
+                | Q(score__isnull=True, vector__isnull=True, attributions__isnull=True),
+                name="scored_or_fallback",
+            ),
         ]
         indexes = [
             models.Index(fields=["deployment", "xid", "id"], name="decision_deployment_order"),
             models.Index(fields=["model", "-at"], name="decision_model_at"),
         ]
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether the package's fallback was answered, for want of a score."""
+        return self.score is None
 
 
 class Outcome(models.Model):

@@ -1,4 +1,9 @@
-"""What this process serves: the warranted package of each model, verified, loaded and kept until another one counts."""
+"""What this process serves: the warranted package of each model, verified, loaded and kept until another one counts.
+
+A deployment that does not verify is refused and put on record; monitoring raises the alert. The last good package goes
+on then. A process that holds none takes the newest package whose warrant verifies and answers with its fallback: an
+older model does not return by itself.
+"""
 
 import logging
 import math
@@ -6,12 +11,13 @@ import threading
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
 from registry import artifacts, canonical, ledger, versions
 from registry.models import Package, RegisteredModel
-from registry.refusals import Refusal, Unavailable
+from registry.refusals import Mismatch, Refusal, Unavailable
 from registry.schema import Schema
 from scoring import deployments, runtimes
 from scoring.events import Event
@@ -19,18 +25,19 @@ from scoring.models import Deployment, RefusedLoad
 
 RETRY = 30.0  # seconds until a deployment that was refused is tried again: the fault may have been mended
 FRESH = 0.5  # seconds after which the newest deployment is asked for again
+NOT_LOADED = "The champion could not be verified and loaded, so its fallback answers. The platform team was alerted."
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Serving:
-    """A loaded package: everything an answer needs."""
+    """A verified package: everything an answer needs. Where its model is not loaded, its fallback is the answer."""
 
     deployment: Deployment
     package: Package
     schema: Schema
-    runtime: runtimes.Runtime
+    runtime: runtimes.Runtime | None
 
 
 @dataclass
@@ -40,7 +47,7 @@ class _Slot:
     model: RegisteredModel
     asked: float = -math.inf
     serving: Serving | None = None
-    refused: int | None = None
+    refused: Deployment | None = None
     retry: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -52,7 +59,7 @@ def champion(name: str, *, now: datetime) -> Serving:
     """Return the package that serves a model. A newer one that does not verify leaves the last good one in place.
 
     One thread looks for a newer package; meanwhile the others are answered by the loaded one, and other models by
-    theirs. Unknown when no model has this name, Unavailable when nothing of it can serve.
+    theirs. Unknown when no model has this name, Unavailable when nothing of it is authentic.
     """
     slot = _slots.get(name) or _slots.setdefault(name, _Slot(versions.model_named(name)))
     if not (slot.serving and _fresh(slot)) and slot.lock.acquire(blocking=slot.serving is None):
@@ -76,13 +83,34 @@ def _refresh(slot: _Slot, now: datetime) -> None:
     deployment = deployments.current(slot.model)
     slot.asked = time.monotonic()
     if deployment is None:
-        raise Unavailable(
-            f"{slot.model} has no champion yet. A version must be approved and promoted before it can score."
-        )
-    waiting = slot.refused == deployment.pk and time.monotonic() < slot.retry
-    if waiting or (slot.serving and slot.serving.deployment.pk == deployment.pk):
-        return
+        deployment = slot.serving.deployment if slot.serving else None
+        if deployment is None:
+            raise Unavailable(
+                f"{slot.model} has no champion yet. A version must be approved and promoted before it can score."
+            )
+        return _refused(slot, deployment, f"Every deployment of {slot.model} was taken away, this one too.", now)
+    if slot.serving and slot.serving.runtime and _same(slot.serving.deployment, deployment):
+        return None
+    if slot.refused and _same(slot.refused, deployment) and time.monotonic() < slot.retry:
+        return None
+    return _activate(slot, deployment, now)
+
+
+def _same(one: Deployment, other: Deployment) -> bool:
+    """Say whether two readings of a deployment say the same: whoever changes a row in place is noticed by this."""
+    return _rows(one) == _rows(other)
+
+
+def _rows(deployment: Deployment) -> list[dict[str, Any]]:
+    package = deployment.package
+    rows = (deployment, deployment.model, package, package.version, package.policy)
+    return [{name: value for name, value in vars(row).items() if not name.startswith("_")} for row in rows]
+
+
+def _activate(slot: _Slot, deployment: Deployment, now: datetime) -> None:
     try:
+        if slot.serving and deployment.pk < slot.serving.deployment.pk:
+            raise Mismatch(f"Deployment {slot.serving.deployment.pk} replaced it, and was taken away.")
         slot.serving, slot.refused = load(deployment), None
     except Refusal as refusal:
         _refused(slot, deployment, refusal.detail, now)
@@ -92,9 +120,11 @@ def _refresh(slot: _Slot, now: datetime) -> None:
 
 
 def _refused(slot: _Slot, deployment: Deployment, reason: str, now: datetime) -> None:
-    slot.refused, slot.retry = deployment.pk, time.monotonic() + RETRY
     log.error("refused to load deployment %s of %s: %s", deployment.pk, deployment.model, reason)
+    if slot.serving is None or slot.serving.runtime is None:
+        slot.serving = _without_model(slot.model)
     record_refusal(deployment, reason, now)
+    slot.refused, slot.retry = deployment, time.monotonic() + RETRY
 
 
 def load(deployment: Deployment) -> Serving:
@@ -107,9 +137,19 @@ def load(deployment: Deployment) -> Serving:
     return Serving(deployment, deployment.package, schema, runtime)
 
 
+def _without_model(model: RegisteredModel) -> Serving | None:
+    """Return the newest package that was warranted for a model, to answer with its fallback; None: nothing was."""
+    deployment = deployments.newest_warranted(model)
+    if deployment is None:
+        return None
+    return Serving(deployment, deployment.package, Schema.load(deployment.package.version.schema), None)
+
+
 def record_refusal(deployment: Deployment, reason: str, now: datetime) -> None:
     """Put on record, once, that a deployment was not loaded; monitoring raises the alert."""
     with transaction.atomic():
+        if not Deployment.objects.filter(pk=deployment.pk).exists():
+            return  # its row was taken away: nothing can be said about it but in this process's log
         _, made = RefusedLoad.objects.get_or_create(deployment=deployment, reason=reason, defaults={"at": now})
         if made:
             facts = {"deployment": deployment.pk, "reason": canonical.digest(reason)}

@@ -65,10 +65,10 @@ def decision_page(request: HttpRequest, decision_id: UUID) -> HttpResponse:
         "version": package.version,
         "answer": answer,
         "band": _limits(package.bands, answer["band"]),
-        "rows": _rows(inputs["features"], answer),
+        "rows": _rows(inputs["features"], answer, package.version.schema),
         "attributes": inputs["attributes"],
-        "waterfall": _waterfall(inputs["features"], answer),
-        "sum": _sum(answer),
+        "waterfall": None if decision.is_fallback else _waterfall(inputs["features"], answer, package.version.schema),
+        "sum": None if decision.is_fallback else _sum(answer),
         "outcomes": decision.outcomes.select_related("recorded_by").order_by("observed_at"),
         "lines": lines(ledger.about([f"decision:{decision.id}"]).filter(log=ledger.DECISIONS)),
     }
@@ -82,9 +82,10 @@ def _limits(bands: list[dict[str, Any]], name: str) -> dict[str, Any]:
     return {"from": starts[place], "to": starts[place + 1] if place + 1 < len(starts) else 1}
 
 
-def _rows(features: dict[str, Any], answer: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return each feature as it was sent with what it contributed, in the order of the schema."""
-    pairs = zip(answer["features"], answer["attributions"], strict=True)
+def _rows(features: dict[str, Any], answer: dict[str, Any], schema: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return each feature as it was sent with what it contributed (None in a fallback), in the order of the schema."""
+    names = [column["name"] for column in schema]
+    pairs = zip(names, answer.get("attributions", [None] * len(names)), strict=True)
     return [{"name": name, "value": shown(features.get(name)), "contribution": value} for name, value in pairs]
 
 
@@ -97,8 +98,9 @@ def shown(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _waterfall(features: dict[str, Any], answer: dict[str, Any]) -> charts.Chart:
-    steps = [charts.Step(f"{row['name']} = {row['value']}", row["contribution"]) for row in _rows(features, answer)]
+def _waterfall(features: dict[str, Any], answer: dict[str, Any], schema: list[dict[str, Any]]) -> charts.Chart:
+    rows = _rows(features, answer, schema)
+    steps = [charts.Step(f"{row['name']} = {row['value']}", row["contribution"]) for row in rows]
     return charts.waterfall(answer["base"], steps, answer["margin"], answer["score"])
 
 

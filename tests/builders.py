@@ -2,6 +2,7 @@
 
 import functools
 import io
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,6 +72,14 @@ def model_files() -> dict[str, bytes]:
             metadata=training.metadata(made.schema),
         )
         return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+
+def broken_files() -> dict[str, bytes]:
+    """The files of a model that loads and then fails on every row: its leaves add up to no number."""
+    leaves = re.compile(rb"^leaf_value=(.*)$", re.MULTILINE)
+    text = re.sub(rb"(?m)^tree_sizes=.*\n", b"", model_files()["model.lgb"])  # each tree may have another length now
+    endless = leaves.sub(lambda found: b"leaf_value=" + b" ".join([b"1e308"] * len(found[1].split())), text)
+    return {**model_files(), "model.lgb": endless}
 
 
 def now() -> datetime:
@@ -263,6 +272,12 @@ def forget_serving() -> None:
     """A server process that has just started."""
     serving._slots.clear()
     admission.forget()
+
+
+def stale(name: str = "fraud") -> None:
+    """Half a second later, when a server asks again what serves; a refused deployment is due to be tried again."""
+    serving._slots[name].asked -= serving.FRESH
+    serving._slots[name].retry = 0
 
 
 def later(days: float) -> datetime:

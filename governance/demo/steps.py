@@ -238,7 +238,7 @@ class Steps:
             batches = [outcomes[start : start + 1000] for start in range(0, len(outcomes), 1000)]
             told = [ask(self.engine, "POST", "/api/v1/outcomes", json={"outcomes": batch})["new"] for batch in batches]
             n.say(f"{sum(told)} outcomes reported")
-            riskiest = max(decisions, key=lambda answer: answer["score"])
+            riskiest = max(decisions, key=lambda answer: answer["score"] or 0)
             for reason in riskiest["reasons"][:3]:
                 n.say(f"riskiest, {riskiest['score']:.3f}: {reason['text']} {reason['contribution']:+.2f}")
             n.link(f"/decisions/{riskiest['decision_id']}")
@@ -252,8 +252,8 @@ class Steps:
     def watch(self, story: Story, number: int) -> None:
         """The monitors look at the first window of decisions."""
         with self.narrator.step("The monitors look at the first windows of decisions") as n:
-            done = lambda: (r := self.about(story, "monitor-runs", number)) and len(r) > 1 and r  # noqa: E731
-            for run in until("both monitors ran", done):
+            done = lambda: (r := self.about(story, "monitor-runs", number)) and len(r) > 2 and r  # noqa: E731
+            for run in until("every monitor ran", done):
                 values = ", ".join(
                     f"{m['name']} {m['value']:.3g}" for m in run["measurements"][:3] if m["value"] is not None
                 )

@@ -725,6 +725,8 @@ def check_decision(world):
 def check_answer(world, what, package, version):
     """Check features, additivity, link, band and reasons of an answer under its package."""
     answer = parse(world.files[what], what)
+    if "fallback" in answer:
+        return check_fallback(answer, package, what)
     names, values, margin = answer["features"], answer["attributions"], answer["margin"]
     same = names == [column["name"] for column in version["schema"]] and len(values) == len(names)
     demand(same, what, "not one attribution for each feature of the version")
@@ -738,6 +740,14 @@ def check_answer(world, what, package, version):
     ranked = sorted(zip(values, names), key=lambda item: (-item[0], item[1]))[:4]
     expected = [dict(package["reasons"][f], feature=f, contribution=v) for v, f in ranked if v > 0]
     demand(answer["reasons"] == expected, what, "the reasons do not follow from the attributions")
+
+
+def check_fallback(answer, package, what):
+    """Check an answer without a score: it claims none, and its band is the one signed for that case."""
+    demand(sorted(answer) == ["action", "band", "fallback", "reasons", "score"], what, "a fallback explains no score")
+    band = [band for band in package["bands"] if band["name"] == package["fallback"]["band"]][0]
+    said = (answer["score"], answer["band"], answer["action"], answer["reasons"])
+    demand(said == (None, band["name"], band["action"], []), what, "the answer is not the fallback of its package")
 
 
 # ---- the whole: what each kind of dossier must hold, and under which title ------------------------------------------

@@ -9,9 +9,9 @@ from governance.dossier import verify
 from governance.models import Order, OrderRefusal
 from registry import canonical, packages, policies, versions
 from registry.models import Policy, RegisteredModel
-from registry.refusals import Invalid, Mismatch
+from registry.refusals import Invalid, Mismatch, Unavailable
 from registry.tlog import notes
-from scoring import outcomes, runtimes, serving
+from scoring import deployments, outcomes, runtimes, serving
 from scoring.models import Deployment
 from tests import builders
 
@@ -120,12 +120,15 @@ def test_a_corrected_outcome_is_not_swallowed(people):
 
 def test_a_refused_deployment_is_tried_again_when_the_fault_is_mended(people):
     builders.a_champion(people)
-    slot = serving._Slot(RegisteredModel.objects.get(), refused=Deployment.objects.get().pk, retry=1e18)
+    slot = serving._Slot(
+        RegisteredModel.objects.get(), refused=deployments.current(RegisteredModel.objects.get()), retry=1e18
+    )
     serving._slots["fraud"] = slot
-    with pytest.raises(Exception, match="does not verify"):
+    with pytest.raises(Unavailable, match="does not verify"):
         serving.champion("fraud", now=builders.now())
     slot.retry = 0
-    assert serving.champion("fraud", now=builders.now()).deployment.pk == slot.refused or slot.refused is None
+    assert serving.champion("fraud", now=builders.now()).deployment == Deployment.objects.get()
+    assert slot.refused is None
 
 
 def test_a_score_that_does_not_follow_from_its_margin_is_refused(people):
