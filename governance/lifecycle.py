@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from governance.models import ApprovalRequest, Order
 from governance.workflow import Facts, Person, Signed, Stage, reasons_against
-from monitoring import runs, verdicts
+from monitoring import demands, runs, verdicts
 from monitoring.models import CheckResult
 from registry import people, policies
 from registry.models import ModelVersion, Policy, RegisteredModel, User
@@ -53,12 +53,12 @@ def facts_of_all(versions: Collection[ModelVersion]) -> dict[UUID, Facts]:
     found = {}
     for version in versions:
         policy, request = policies_in_force[version.model.tier], requests.get(version.pk)
-        mine = results.get((version.pk, policy.pk), {})
+        mine, demanded = results.get((version.pk, policy.pk), {}), demands.names(version.artifact, policy.rules)
         facts = Facts(
             stage=Stage.REGISTERED,
             author=version.registered_by_id,
-            verdict=runs.joined(mine, policy),
-            checks_done=set(policy.rules["checks"]) <= set(mine),
+            verdict=runs.joined(mine, demanded),
+            checks_done=set(demanded) <= set(mine),
             order_pending=version.model_id in busy,
             serving=version.pk in serving,
             served_before=version.pk in served,

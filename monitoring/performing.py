@@ -11,7 +11,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from monitoring import examinations, faults, runs, verdicts
+from monitoring import demands, examinations, faults, runs, verdicts
 from monitoring.candidates import Candidate
 from monitoring.events import Event
 from monitoring.measurement import Measured
@@ -86,7 +86,7 @@ def _judged(run: CheckRun) -> tuple[Measured, str, list[str]]:
     try:
         measured = examinations.measure_of(name)(Candidate(run.version), rules)
         canonical.dump([measured.evidence, [item.dump() for item in measured.measurements]])  # or it has no digest
-        return measured, *verdicts.judge(measured.measurements, rules["checks"][name])
+        return measured, *verdicts.judge(measured.measurements, demands.limits(rules, name))
     except faults.INTERRUPTIONS:
         raise
     except Exception as fault:  # noqa: BLE001 - a check that breaks is a result: `error`, which never counts as pass

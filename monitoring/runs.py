@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Count, Max
 
-from monitoring import verdicts
+from monitoring import demands, verdicts
 from monitoring.models import CheckResult, CheckRun
 from registry import canonical, locks
 from registry.models import ModelVersion, Policy
@@ -20,12 +20,14 @@ PAUSES = {2: timedelta(minutes=10)}
 
 # What versions owe under the policy in force of their tier and was never opened. A new policy asks this only of the
 # versions that matter: the newest of each model, those packaged (asked for, or serving), those without any result yet.
+# `demands.names` says the same of one version.
 _OWED = """
 SELECT v.id, p.id, c.name
 FROM registry_modelversion v
 JOIN registry_registeredmodel m ON m.id = v.model_id
 JOIN LATERAL (SELECT id, rules FROM registry_policy WHERE tier = m.tier ORDER BY number DESC LIMIT 1) p ON true
-CROSS JOIN LATERAL jsonb_object_keys(p.rules -> 'checks') AS c (name)
+CROSS JOIN LATERAL (
+  SELECT jsonb_object_keys(p.rules -> 'checks') UNION SELECT %s::text WHERE v.artifact ? %s) AS c (name)
 WHERE v.unservable = ''
   AND NOT EXISTS (
     SELECT 1 FROM monitoring_checkrun r WHERE r.version_id = v.id AND r.policy_id = p.id AND r.check_name = c.name)
@@ -40,7 +42,7 @@ WHERE v.unservable = ''
 def open_missing(now: datetime) -> list[CheckRun]:
     """Open the runs that versions owe under the policy in force; return those."""
     with connection.cursor() as cursor:
-        cursor.execute(_OWED)
+        cursor.execute(_OWED, [demands.SIGNING, demands.SIGNATURE])
         owed = [CheckRun(version_id=v, policy_id=p, check_name=name, opened_at=now) for v, p, name in cursor.fetchall()]
     if not owed:
         return []
@@ -84,13 +86,12 @@ def results_of(versions: Collection[ModelVersion]) -> dict[tuple[UUID, UUID], di
 
 
 def verdict(version: ModelVersion, policy: Policy) -> str:
-    """Return the worst verdict of all checks the policy requires; `insufficient` while one is missing."""
-    return joined(results(version, policy), policy)
+    """Return the worst verdict of all checks the version owes; `insufficient` while one is missing."""
+    return joined(results(version, policy), demands.names(version.artifact, policy.rules))
 
 
-def joined(found: Mapping[str, CheckResult], policy: Policy) -> str:
-    """Return the verdict of these results under a policy."""
-    names = policy.rules["checks"]
+def joined(found: Mapping[str, CheckResult], names: Collection[str]) -> str:
+    """Return the verdict of these results over the checks of these names."""
     return verdicts.worst([found[name].verdict if name in found else verdicts.INSUFFICIENT for name in names])
 
 

@@ -7,6 +7,9 @@ limit is a new policy, and approvals under the old one stay bound to it.
 from datetime import datetime
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from django.db import transaction
 
 from registry import canonical, ledger
@@ -28,6 +31,7 @@ def adopt(*, tier: int, rules: dict[str, Any], by: User | None, now: datetime) -
             raise Invalid("Each demand for signatures has a role and a count.")
         if need["count"] < 1:
             raise Invalid("A policy demands at least one signature of each role it names.")
+    _readable(rules)
     current = Policy.objects.filter(tier=tier).order_by("-number").first()
     if current and current.rules == rules:
         return current
@@ -41,6 +45,22 @@ def adopt(*, tier: int, rules: dict[str, Any], by: User | None, now: datetime) -
         facts = {"policy": digest, "tier": tier, "number": number}
         ledger.append(Event.POLICY_ADOPTED, subject=f"policy:{digest}", actor=actor, at=now, facts=facts)
     return policy
+
+
+def _readable(rules: dict[str, Any]) -> None:
+    """Refuse keys that no signature of a model could be verified by: with them every one would be wrong."""
+    try:
+        named = rules.get("parameters", {}).get("signing", {})
+        for pem in named.get("keys", {}).values():
+            if not isinstance(load_pem_public_key(pem.encode()), ec.EllipticCurvePublicKey):
+                raise ValueError("it is not of an elliptic curve")
+        for pem in named.get("authorities", {}).values():
+            x509.load_pem_x509_certificate(pem.encode())
+    except (AttributeError, ValueError, TypeError) as error:
+        raise Invalid(
+            "`parameters`, `signing` holds `keys` and `authorities`, each an object of name to PEM: the public key of "
+            f"an elliptic curve, the certificate of an authority. This one cannot be read: {error}."[:500]
+        ) from error
 
 
 def in_force(tier: int) -> Policy:

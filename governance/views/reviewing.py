@@ -9,7 +9,7 @@ from typing import Any
 from governance import lifecycle
 from governance.models import ApprovalRequest, Order
 from governance.workflow import ACTIONS, Facts, Stage, reasons_against
-from monitoring import pictures, runs
+from monitoring import demands, pictures, runs
 from monitoring.models import CheckResult
 from registry import ledger, policies
 from registry.models import ModelVersion, Policy, User
@@ -23,6 +23,7 @@ _CHECKS = {
     "bias": "Groups are treated alike",
     "consistency": "Same input, same answer",
     "drift": "Hold-out looks like the reference",
+    "signing": "Signature of the files",
 }
 _NEXT = {
     Stage.UNSERVABLE: "It is on record but cannot be served; register a version of a servable flavour.",
@@ -69,15 +70,16 @@ class Section:
 
 
 def checks(version: ModelVersion, policy: Policy, results: Mapping[str, CheckResult], now: datetime) -> list[Check]:
-    """Return every check the policy demands with its result, or who is at it."""
+    """Return every check the version owes with its result, or who is at it."""
     busy = runs.running(version, policy, now)
-    return [_check(name, results.get(name), name in busy) for name in _ordered(policy)]
+    return [_check(name, results.get(name), name in busy) for name in _ordered(version, policy)]
 
 
-def _ordered(policy: Policy) -> list[str]:
-    """Return the checks of a policy in the order a reader wants, unknown ones last."""
+def _ordered(version: ModelVersion, policy: Policy) -> list[str]:
+    """Return the checks a version owes in the order a reader wants, unknown ones last."""
     known = list(_CHECKS)
-    return sorted(policy.rules["checks"], key=lambda name: known.index(name) if name in known else len(known))
+    owed = demands.names(version.artifact, policy.rules)
+    return sorted(owed, key=lambda name: known.index(name) if name in known else len(known))
 
 
 def _check(name: str, result: CheckResult | None, busy: bool) -> Check:
@@ -159,7 +161,8 @@ def _comparison(version: ModelVersion, policy: Policy, results: Mapping[str, Che
     current = deployments.current(version.model)
     champion = current.package.version if current and current.package.version_id != version.pk else None
     own = runs.results(champion, policy) if champion else {}
-    made = [_section(name, results[name], champion, own, policy) for name in _ordered(policy) if name in results]
+    named = [name for name in _ordered(version, policy) if name in results]
+    made = [_section(name, results[name], champion, own, policy) for name in named]
     return {"champion": champion, "serving": current, "comparison": made}
 
 
@@ -169,7 +172,7 @@ def _section(
     alike = result.evidence.get("champion", {})
     same_rows = champion is not None and alike.get("version") == champion.digest
     beside = alike["measurements"] if same_rows else own[name].measurements if name in own else ()
-    rows = pictures.rows(result.measurements, beside, policy.rules["checks"][name])
+    rows = pictures.rows(result.measurements, beside, demands.limits(policy.rules, name))
     return Section(_CHECKS.get(name, pictures.name_of(name)), same_rows, rows)
 
 
@@ -182,6 +185,7 @@ def _evidence(version: ModelVersion, results: Mapping[str, CheckResult]) -> dict
         "roc": pictures.roc(performance),
         "groups": held.get("bias", {}).get("groups", {}),
         "consistency": held.get("consistency", {}),
+        "signing": held.get("signing", {}),
         "columns": pictures.columns(results["drift"], version.schema, "hold-out") if "drift" in results else [],
         "data": [(role, getattr(version, role)) for role in ("training", "reference", "holdout", "golden")],
     }

@@ -15,6 +15,7 @@ CHECKS: Mapping[str, str] = {
     "performance": "checks",
     "bias": "checks",
     "consistency": "checks",
+    "signing": "checks",
     "drift": "drift",
 }
 
