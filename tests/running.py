@@ -65,6 +65,21 @@ class Platform:
                 found[int(folder.name)] = told
         return found
 
+    def kill(self, name: str) -> int:
+        """Kill a process and its children so that none can say goodbye; return how many there were."""
+        numbers = [number for number, told in self.processes().items() if told["PROCESS"] == name]
+        for number in numbers:
+            os.kill(number, signal.SIGKILL)
+        return len(numbers)
+
+    def database(self, role: str | None = None) -> str:
+        """Return the address at which a process finds the database, or what its owner would connect with."""
+        url = next(told["DATABASE_URL"] for told in self.processes().values() if told["PROCESS"] == "web")
+        if role is None:
+            return url
+        password = (self.home / "secrets" / role).read_text().strip()
+        return f"postgresql://{role}:{password}@{url.partition('@')[2]}"
+
 
 def free_port() -> int:
     with socket.socket() as listener:

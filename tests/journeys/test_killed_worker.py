@@ -2,8 +2,6 @@
 
 import io
 import json
-import os
-import signal
 import time
 
 import mlflow
@@ -59,17 +57,8 @@ def client(platform, monkeypatch):
     mlflow.set_registry_uri(before[1])
 
 
-def kill(platform, name):
-    """Kill a worker and its children so that none can say goodbye; return how many there were."""
-    numbers = [number for number, told in platform.processes().items() if told["PROCESS"] == name]
-    for number in numbers:
-        os.kill(number, signal.SIGKILL)
-    return len(numbers)
-
-
 def test_a_check_whose_worker_is_killed_in_the_middle_is_finished_by_the_next(walked, platform, client):
-    url = next(told["DATABASE_URL"] for told in platform.processes().values() if told["PROCESS"] == "web")
-    with psycopg.connect(url, autocommit=True) as connection:
+    with psycopg.connect(platform.database(), autocommit=True) as connection:
 
         def attempts_and_results():
             return connection.execute(RUNS, [MODEL]).fetchone()
@@ -78,7 +67,7 @@ def test_a_check_whose_worker_is_killed_in_the_middle_is_finished_by_the_next(wa
         end = time.monotonic() + 120
         while attempts_and_results() == (0, 0) and time.monotonic() < end:
             time.sleep(0.01)
-        assert kill(platform, "checks") >= 2
+        assert platform.kill("checks") >= 2
         assert attempts_and_results() == (1, 0)  # begun, and interrupted
         until("the check is done after all", lambda: attempts_and_results() == (2, 1))
     path = f"/api/v1/models/{MODEL}/versions/1/stage"
