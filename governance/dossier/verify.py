@@ -726,7 +726,8 @@ def check_answer(world, what, package, version):
     """Check features, additivity, link, band and reasons of an answer under its package."""
     answer = parse(world.files[what], what)
     if "fallback" in answer:
-        return check_fallback(answer, package, what)
+        check_fallback(answer, package, what)
+        return
     names, values, margin = answer["features"], answer["attributions"], answer["margin"]
     same = names == [column["name"] for column in version["schema"]] and len(values) == len(names)
     demand(same, what, "not one attribution for each feature of the version")

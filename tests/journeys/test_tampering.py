@@ -12,7 +12,7 @@ from governance import privileges
 from registry import anchor, canonical, ledger, proofs, sequencing
 from registry.ledger import GOVERNANCE
 from registry.models import Checkpoint, LedgerEntry, Tile, Tree
-from registry.refusals import Mismatch, Unavailable
+from registry.refusals import Mismatch
 from registry.tlog import merkle, notes
 from registry.tlog.notes import Signer
 from scoring import serving
