@@ -46,6 +46,8 @@ _APP_ALSO = (
     "INSERT, UPDATE, DELETE ON django_session",
     *(f"UPDATE ({columns}) ON {table}" for table, columns in UPDATES.items()),
 )
+# A warrant names the number of the deployment it allows, so the governor draws it first.
+_GOVERNOR_ALSO = ("INSERT (id) ON scoring_deployment", "USAGE ON SEQUENCE scoring_deployment_id_seq")
 
 # Who reads what. The application shows everything, and signs people in: it reads all.
 _PACKAGED = ("registry_registeredmodel", "registry_modelversion", "registry_policy", "registry_package")
@@ -131,6 +133,7 @@ def statements() -> list[str]:
         *(f"GRANT {right}" for right in _READS_OF),
         *_inserts(),
         *(f"GRANT {right} TO {APP}" for right in _APP_ALSO),
+        *(f"GRANT {right} TO {GOVERNOR}" for right in _GOVERNOR_ALSO),
         *_entering(),
     ]
 
