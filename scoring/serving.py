@@ -80,20 +80,18 @@ def _fresh(slot: _Slot) -> bool:
 
 
 def _refresh(slot: _Slot, now: datetime) -> None:
-    deployment = deployments.current(slot.model)
+    newest, serving = deployments.current(slot.model), slot.serving
     slot.asked = time.monotonic()
-    if deployment is None:
-        deployment = slot.serving.deployment if slot.serving else None
-        if deployment is None:
-            raise Unavailable(
-                f"{slot.model} has no champion yet. A version must be approved and promoted before it can score."
-            )
-        return _refused(slot, deployment, f"Every deployment of {slot.model} was taken away, this one too.", now)
-    if slot.serving and slot.serving.runtime and _same(slot.serving.deployment, deployment):
-        return None
-    if slot.refused and _same(slot.refused, deployment) and time.monotonic() < slot.retry:
-        return None
-    return _activate(slot, deployment, now)
+    due = newest or (serving.deployment if serving else None)
+    if due is None:
+        raise Unavailable(
+            f"{slot.model} has no champion yet. A version must be approved and promoted before it can score."
+        )
+    if newest and serving and serving.runtime and _same(serving.deployment, newest):
+        return
+    if slot.refused and _same(slot.refused, due) and time.monotonic() < slot.retry:
+        return
+    _activate(slot, due, now, gone=newest is None)
 
 
 def _same(one: Deployment, other: Deployment) -> bool:
@@ -107,8 +105,10 @@ def _rows(deployment: Deployment) -> list[dict[str, Any]]:
     return [{name: value for name, value in vars(row).items() if not name.startswith("_")} for row in rows]
 
 
-def _activate(slot: _Slot, deployment: Deployment, now: datetime) -> None:
+def _activate(slot: _Slot, deployment: Deployment, now: datetime, *, gone: bool) -> None:
     try:
+        if gone:
+            raise Mismatch(f"Every deployment of {slot.model} was taken away, this one too.")
         if slot.serving and deployment.pk < slot.serving.deployment.pk:
             raise Mismatch(f"Deployment {slot.serving.deployment.pk} replaced it, and was taken away.")
         slot.serving, slot.refused = load(deployment), None
