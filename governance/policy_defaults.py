@@ -31,6 +31,9 @@ _MONITORS: dict[str, Any] = {
 _PARAMETERS: dict[str, Any] = {
     "bias": {"smallest": 30},  # rows below which a group's rates are not compared; alpha stands in the limits
     "drift": {"delta": 0.02, "alpha": 0.01},  # a PSI up to delta is immaterial; alpha is over all columns together
+    # Whose OpenSSF signatures (`model.sig`) count: name → PEM of a public key, or of an authority's certificate. One is
+    # demanded by a check, "signing": {"signature_valid": {"fail_below": 1}}; one that is wrong always fails.
+    "signing": {"keys": {}, "authorities": {}},
 }
 
 
