@@ -185,5 +185,5 @@ def test_a_damaged_reference_holds_the_window_until_it_is_mended(committed):
 def test_looking_for_work_costs_a_fixed_handful_of_queries_a_model(committed, models, django_assert_num_queries):
     for number in range(models):
         builders.a_champion(committed, builders.a_checked_version(committed.ada, f"fraud-{number}"))
-    with django_assert_num_queries(1 + 6 * models):
+    with django_assert_num_queries(1 + 8 * models):
         watching.watch_all(builders.now())

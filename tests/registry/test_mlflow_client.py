@@ -1,5 +1,6 @@
 """A stock MLflow client in front of a running platform: what works as ever; what is refused, quickly and with why."""
 
+import base64
 import io
 import json
 import time
@@ -14,11 +15,15 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from django.core.files.storage import storages
 from django.utils import timezone
 from mlflow.exceptions import MlflowException
+from model_signing import signing as model_signing
 from sklearn.linear_model import LogisticRegression
 
+from governance.demo.clients import until
 from registry import artifacts
 from registry import people as registry_people
 from tests import builders
@@ -216,6 +221,32 @@ def test_what_was_registered_stays_whatever_becomes_of_the_logged_files(platform
     )
     assert overwritten.status_code == 200
     assert mlflow.lightgbm.load_model(f"models:/{name}/1").model_to_string() == booster.model_to_string()
+
+
+def test_a_signature_logged_beside_a_model_covers_what_is_registered(platform, ada_client, booster, name, tmp_path):
+    """Made by the stock tool over the folder that the tracking server holds, and put into it afterwards."""
+    _, info = log_booster(booster)
+    source = f"models:/{info.model_id}"
+    key = ec.generate_private_key(ec.SECP256R1())
+    (tmp_path / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    folder = mlflow.artifacts.download_artifacts(source, dst_path=str(tmp_path / "model"))
+    config = model_signing.Config().use_elliptic_key_signer(private_key=tmp_path / "key.pem")
+    config.sign(Path(folder), tmp_path / "model.sig")
+    ada_client.log_model_artifact(info.model_id, str(tmp_path / "model.sig"))
+    mlflow.register_model(source, name)
+
+    artifact = read(platform, f"/api/v1/models/{name}/versions/1")["artifact"]
+    bundle = json.loads((tmp_path / "model.sig").read_text())
+    said = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))["predicate"]["resources"]
+    kept = {path: entry["sha256"] for path, entry in artifact.items() if path != "model.sig"}
+    assert kept == {resource["name"]: resource["digest"] for resource in said}
+    checks = lambda: read(platform, f"/api/v1/models/{name}/versions/1/stage")["checks"]  # noqa: E731
+    numbers = until("the signature is examined", lambda: checks().get("signing"))["measurements"]
+    assert {item["name"]: item["value"] for item in numbers} == {
+        "signature_present": 1,
+        "signature_valid": 0,  # the policy in force names nobody
+        "signature_wrong": 0,
+    }
 
 
 def test_artifacts_of_a_run_pass_in_both_directions(ada_client, tmp_path):
