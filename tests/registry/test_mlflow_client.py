@@ -3,6 +3,8 @@
 import base64
 import io
 import json
+import subprocess
+import sys
 import time
 import uuid
 from datetime import timedelta
@@ -20,7 +22,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from django.core.files.storage import storages
 from django.utils import timezone
 from mlflow.exceptions import MlflowException
-from model_signing import signing as model_signing
 from sklearn.linear_model import LogisticRegression
 
 from governance.demo.clients import until
@@ -223,20 +224,18 @@ def test_what_was_registered_stays_whatever_becomes_of_the_logged_files(platform
     assert mlflow.lightgbm.load_model(f"models:/{name}/1").model_to_string() == booster.model_to_string()
 
 
-def test_a_signature_logged_beside_a_model_covers_what_is_registered(platform, ada_client, booster, name, tmp_path):
-    """Made by the stock tool over the folder that the tracking server holds, and put into it afterwards."""
-    _, info = log_booster(booster)
-    source = f"models:/{info.model_id}"
-    key = ec.generate_private_key(ec.SECP256R1())
+def test_a_signature_by_the_stock_tool_covers_what_is_registered(platform, ada_client, booster, name, tmp_path):
+    model, key = tmp_path / "model", ec.generate_private_key(ec.SECP256R1())
     (tmp_path / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    folder = mlflow.artifacts.download_artifacts(source, dst_path=str(tmp_path / "model"))
-    config = model_signing.Config().use_elliptic_key_signer(private_key=tmp_path / "key.pem")
-    config.sign(Path(folder), tmp_path / "model.sig")
-    ada_client.log_model_artifact(info.model_id, str(tmp_path / "model.sig"))
-    mlflow.register_model(source, name)
+    mlflow.lightgbm.save_model(booster, str(model), input_example=ROWS.head(2))
+    tool = [sys.executable, "-m", "model_signing", "sign", "key", str(model), "--signature", str(model / "model.sig")]
+    subprocess.run([*tool, "--private_key", str(tmp_path / "key.pem")], check=True)
+    with mlflow.start_run() as run:
+        mlflow.log_artifacts(str(model), "model")
+    mlflow.register_model(f"runs:/{run.info.run_id}/model", name)
 
     artifact = read(platform, f"/api/v1/models/{name}/versions/1")["artifact"]
-    bundle = json.loads((tmp_path / "model.sig").read_text())
+    bundle = json.loads((model / "model.sig").read_text())
     said = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))["predicate"]["resources"]
     kept = {path: entry["sha256"] for path, entry in artifact.items() if path != "model.sig"}
     assert kept == {resource["name"]: resource["digest"] for resource in said}

