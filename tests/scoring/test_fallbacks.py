@@ -203,7 +203,7 @@ def test_a_dossier_of_a_fallback_verifies_and_no_other_answer_does(dossier):
     files = verify.unpack(dossier)
     answer = json.loads(files["decision/answer.json"])
     package = json.loads(next(data for path, data in files.items() if path.startswith("records/package/")))
-    verify.check_answer(answer, package)
+    verify.check_fallback(answer, package, "answer.json")
     for part in (
         {"band": "allow"},
         {"action": "let through"},
@@ -213,4 +213,4 @@ def test_a_dossier_of_a_fallback_verifies_and_no_other_answer_does(dossier):
         {"attributions": [0.1]},
     ):
         with pytest.raises(verify.Bad, match="answer.json: (the answer is not the|a) fallback"):
-            verify.check_answer({**answer, **part}, package)
+            verify.check_fallback({**answer, **part}, package, "answer.json")
