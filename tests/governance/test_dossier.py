@@ -10,17 +10,19 @@ import zipfile
 from types import SimpleNamespace
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import transaction
 from django.test import override_settings
 
 from governance import retraining
 from governance.dossier import issue, period, subjects, verify
+from governance.models import Dossier
 from monitoring import alerts
 from monitoring.models import Alert, MonitorRun
 from registry import canonical, ledger, proofs, versions
 from registry import people as registry_people
-from registry.models import Checkpoint
-from registry.refusals import Unavailable
+from registry.models import Checkpoint, LedgerEntry
+from registry.refusals import Invalid, Unavailable, Unknown
 from registry.tlog import notes
 from registry.tlog.vkeys import COSIGNATURE, Signer
 from scoring import deployments, serving
@@ -516,3 +518,168 @@ def test_a_dossier_waits_until_its_entries_are_logged(committed):
         issue.archive(issued)
     builders.sequence()
     assert verify.verify(issue.archive(issued))["dossier"] == "fraud v1"
+
+
+def test_a_role_that_was_given_behind_the_back_of_the_log_is_named(committed):
+    """Whoever writes to the database can put somebody into a group; the entry of their adding cannot follow."""
+    hired(committed)
+    committed.grace.groups.set(Group.objects.filter(name="risk-lead"))
+    version = builders.an_approved_version(committed.ada, committed.gwen, committed.grace)
+    issued = issue.for_version(version=version, by=committed.clara, now=builders.now())
+    builders.sequence()
+    with pytest.raises(verify.Bad, match="records/signature/.*: its signer was not given the role risk-lead"):
+        verify.verify(issue.archive(issued))
+
+
+def test_roles_that_no_entry_gave_are_called_the_operators_word(committed):
+    version = builders.an_approved_version(committed.ada, committed.grace, committed.alan)
+    issued = issue.for_version(version=version, by=committed.clara, now=builders.now())
+    builders.sequence()
+    said = "\n".join(verify.verify(issue.archive(issued))["lines"])
+    assert f"note: that {committed.alan.actor} is risk-lead is the operator's word" in said
+
+
+def test_a_period_that_cannot_be_told_is_refused_and_nothing_is_issued(committed):
+    first, by = builders.now(), committed.clara
+    builders.a_version(committed.ada, data=False)
+    until = builders.now()
+    for start, end, refusal in (
+        (until, first, Invalid),
+        (first, builders.later(1), Invalid),
+        (first, until, Unavailable),
+    ):
+        with pytest.raises(refusal, match="period"):
+            issue.for_period(start=start, until=end, by=by, now=builders.now())
+    builders.sequence()
+    long_ago = builders.later(-900)
+    with pytest.raises(Unknown, match="begins after this period"):
+        issue.for_period(start=long_ago, until=builders.later(-800), by=by, now=builders.now())
+    assert not Dossier.objects.exists()
+    assert not LedgerEntry.objects.filter(event="dossier.issued").exists()
+
+
+def test_a_period_with_more_entries_than_a_dossier_takes_is_refused_with_what_to_do(committed, monkeypatch):
+    builders.a_version(committed.ada, data=False)
+    builders.sequence()
+    monkeypatch.setattr(period, "MOST_ENTRIES", 3)
+    with pytest.raises(Invalid, match="a dossier takes 3. Nothing was issued. Choose shorter periods"):
+        issue.for_period(start=builders.later(-1), until=builders.now(), by=committed.clara, now=builders.now())
+    assert not Dossier.objects.exists()
+
+
+def test_the_script_tells_wrong_usage_from_a_bad_dossier(world, tmp_path):
+    paths = {name: tmp_path / name for name in ("dossier.zip", "policy", "broken", "bad.zip")}
+    paths["dossier.zip"].write_bytes(world.archives["model"])
+    paths["policy"].write_bytes(world.policy)
+    paths["broken"].write_bytes(b"quorum nobody\n")
+    paths["bad.zip"].write_bytes(b"PK")
+
+    def run(*words):
+        command = [sys.executable, "-I", "-S", verify.__file__, *map(str, words)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout + done.stderr
+
+    code, said = run(paths["dossier.zip"], "--policy", paths["policy"], "--key", world.keys[0])
+    assert (code, said.splitlines()[0]) == (0, "VERIFIED  model fraud")
+    assert run(paths["bad.zip"])[0] == 1
+    for words, reason in (
+        ((paths["dossier.zip"], "--policy", paths["broken"]), "nobody is called nobody"),
+        ((paths["dossier.zip"], "--policy", tmp_path / "none"), "No such file"),
+        ((paths["dossier.zip"], "--key", "nonsense"), "not a verifier key"),
+        ((tmp_path / "none.zip",), "No such file"),
+        ((), "usage:"),
+    ):
+        code, said = run(*words)
+        assert code == 2, words
+        assert reason in said
+
+
+@pytest.fixture
+def ask(client, issue_token):
+    def ask(who, body, *scopes):
+        secret = issue_token(who, *(scopes or ("governance.issue_dossier",)))
+        headers = {"Authorization": f"Bearer {secret}"}
+        return client.post("/api/v1/dossiers", body, content_type="application/json", headers=headers)
+
+    return ask
+
+
+def test_every_kind_is_issued_over_http(committed, ask):
+    began = builders.now()
+    builders.a_champion(committed)
+    decision = builders.a_decision(committed)
+    builders.sequence()
+    now = builders.now().isoformat()
+    for body, kind in (
+        ({"decision": str(decision.pk)}, "decision"),
+        ({"model": "fraud", "version": 1}, "version"),
+        ({"model": "fraud"}, "model"),
+        ({"from": began.isoformat(), "until": now}, "period"),
+        ({"from": began.isoformat(), "until": now, "model": "fraud"}, "period"),
+    ):
+        answer = ask(committed.clara, body)
+        assert (answer.status_code, answer.json().get("kind")) == (201, kind), answer.content
+    builders.sequence()
+    for made in Dossier.objects.all():
+        assert verify.verify(issue.archive(made))["dossier"] == made.title
+    issued = LedgerEntry.objects.filter(event="dossier.issued")
+    assert sorted(entry.subject.partition(":")[0] for entry in issued) == [
+        "decision",
+        "model",
+        "period",
+        "period",
+        "version",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 422),
+        ({"decision": "x"}, 422),
+        ({"model": "fraud", "version": "1"}, 422),
+        ({"model": "nothing"}, 404),
+        ({"until": "2026-01-31T12:00:00Z"}, 422),
+        ({"from": "yesterday"}, 422),
+        ({"from": "2026-01-31T12:00:00"}, 422),
+        ({"from": "2026-01-31T12:00:00Z", "decision": "x"}, 422),
+        ({"from": "2026-01-31T12:00:00Z", "version": 1}, 422),
+    ],
+)
+def test_what_names_no_dossier_is_refused_over_http(people, ask, body, status):
+    answer = ask(people.clara, body)
+    assert (answer.status_code, Dossier.objects.exists()) == (status, False)
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_only_who_may_issue_a_dossier_issues_one(people, ask, client):
+    assert ask(people.olivia, {"model": "fraud"}, "registry.read").status_code == 403
+    client.force_login(people.olivia)
+    builders.a_model(people.ada)
+    for path in ("/models/fraud/dossier", "/dossiers/period"):
+        assert client.post(path, {"start": "2026-01-01T00:00"}).status_code == 403
+    assert "Issue dossier" not in client.get("/models/fraud").content.decode()
+    assert not Dossier.objects.exists()
+
+
+def test_the_pages_issue_the_dossier_of_a_model_and_of_periods(committed, client):
+    builders.a_version(committed.ada, data=False)
+    builders.sequence()
+    client.force_login(committed.clara)
+    page = client.get("/models/fraud").content.decode()
+    assert "Issue dossier of this period" in page
+    assert "Issue dossier of this period" in client.get("/dossiers").content.decode()
+    span = {"start": builders.later(-1).strftime("%Y-%m-%dT%H:%M"), "until": ""}
+    for path, given, title in (
+        ("/models/fraud/dossier", {}, "model fraud"),
+        ("/models/fraud/dossier", span, "period of fraud from"),
+        ("/dossiers/period", span, "period of the whole platform from"),
+    ):
+        answer = client.post(path, given, follow=True)
+        assert f"Dossier of {title}" in answer.content.decode()
+        builders.sequence()
+    assert client.post("/dossiers/period", {"start": "never"}).status_code == 422
+    assert client.get("/models/fraud/dossier").url == "/models/fraud"
+    assert client.get("/dossiers/period").url == "/dossiers"
+    assert Dossier.objects.count() == 3
