@@ -80,8 +80,8 @@ def unpack(data):
     """Return path -> bytes of an archive made by `pack`; Bad for anything else."""
     with about("archive"), zipfile.ZipFile(io.BytesIO(data)) as archive:
         items = archive.infolist()
-        plain_zip = len(items) < 65536 and all(item.compress_type == zipfile.ZIP_STORED for item in items)
-        small = plain_zip and sum(item.file_size for item in items) <= len(data)
+        sizes = [item.file_size for item in items if item.compress_type == zipfile.ZIP_STORED]
+        small = len(sizes) == len(items) < 65536 and sum(sizes) <= len(data)
         demand(small, "archive", "it would unpack to more than it holds")
         files = {item.filename: archive.read(item) for item in items}
     demand(pack(files) == data, "archive", "its bytes are not those of an untouched dossier")
@@ -228,10 +228,7 @@ def parse_note(data, what):
 
 
 def open_checkpoint(data, key, what, policy=None, demanded=False):
-    """Return the head that a log signed, with who of the policy cosigned it and when; `demanded`: only by its quorum.
-
-    A line by a known key that does not verify is refused; lines by others are left aside and named.
-    """
+    """Return the head that a log signed, with who of the policy cosigned it and when; `demanded`: by its quorum."""
     text, signatures = parse_note(data, what)
     match = re.fullmatch("([^\n]+)\n(0|[1-9][0-9]{0,18})\n([A-Za-z0-9+/]{43}=)\n", text)
     demand(match and match[1] == key.name and int(match[2]) < 1 << 63, what, "not a checkpoint of %s", key.name)
@@ -326,8 +323,7 @@ def grow(peaks, size, leaf):
     """Append a leaf to a tree of this size, given by the roots of its complete subtrees, largest first."""
     peaks.append(leaf)
     while size & 1:
-        right = peaks.pop()
-        peaks.append(node_hash(peaks.pop(), right))
+        peaks[-2:] = [node_hash(*peaks[-2:])]
         size >>= 1
 
 
@@ -447,8 +443,8 @@ def read_entries(world):
         demand(path[12:] in LOGS, path, "belongs to nothing")
         world.heads[path[12:]] = read_head(world, path, path[12:])
     for path in world.under("proofs/"):
-        demand(path.split("/")[1] in LOGS, path, "belongs to nothing")
-        demand(path.split("/")[1] in world.heads, "checkpoints/%s" % path.split("/")[1], "missing")
+        log = path.split("/")[1]
+        demand(log in world.heads, "checkpoints/%s" % log if log in LOGS else path, "missing, or belongs to nothing")
     used = {"proofs/%s/growth" % log for log in world.heads if world.manifest["kind"] == "period"}
     single = [path for path in ("before.json", "after.json", "issued.json") if path in world.files]
     for path in world.under("entries/") + single:
@@ -475,8 +471,8 @@ def read_period(world):
         ends[log] = [read_head(world, "period/%s.%s" % (log, end), log, said[log][end]) for end in ENDS]
     opening, closing = ends["governance"]
     lines = world.files.get(listed, b"").split(b"\n")
-    whole = not lines.pop() and len(lines) == closing.size - opening.size
-    demand(whole, listed, "not the %d entries between its heads", closing.size - opening.size)
+    number = closing.size - opening.size
+    demand(not lines.pop() and len(lines) == number, listed, "not the %d entries between its heads", number)
     peaks = [unbase64(peak, what) for peak in said["governance"]["peaks"]]
     known = len(peaks) == bin(opening.size).count("1") and root_of(peaks) == opening.root
     demand(known, what, "its peaks are not those of period/governance.opening")
@@ -707,26 +703,28 @@ def check_decision(world):
             prefix = b"countersign/commit/v1/" + name.split("/")[0].encode() + b"\0"
             found[path] = sha256(prefix + bytes.fromhex(salts[name]) + world.files[path])
     demand(len(salts) == len(found), salting, "it holds a salt of nothing")
-    for part in ("inputs", "answer"):
-        path = "decision/%s.json" % part
+    for path, part in (("decision/inputs.json", "inputs"), ("decision/answer.json", "answer")):
         demand(found.pop(path, None) == facts[part], path, "not what was committed to when it was answered")
     entered = [e for e in world.about("outcome.recorded") if e["subject"] == answered[0]["subject"]]
     owed = {entry["facts"]["outcome"]: entry["path"] for entry in entered}
-    for path in sorted(found):
-        demand(owed.pop(found[path], None), path, "not what was committed to when it was recorded")
+    for path, commitment in sorted(found.items()):
+        demand(owed.pop(commitment, None), path, "not what was committed to when it was recorded")
     demand(not owed, min(owed.values(), default=""), "the outcome it commits to is not in the dossier")
-    served = world.served.get(facts["deployment"], {}).get("package")
-    demand(served == facts["package"], "decision", "it was answered by a package that was not deployed")
+    served = world.served.get(facts["deployment"], {}).get("package") == facts["package"]
+    demand(served, "decision", "it was answered by a package that was not deployed")
     package = world.record("package", facts["package"], "decision")
     with about("decision/answer.json"):
         check_answer(world, "decision/answer.json", package, world.record("version", package["version"], "decision"))
 
 
 def check_answer(world, what, package, version):
-    """Check features, additivity, link, band and reasons of an answer under its package."""
+    """Check features, additivity, link, band and reasons of an answer under its package, or that it is its fallback."""
     answer = parse(world.files[what], what)
     if "fallback" in answer:
-        check_fallback(answer, package, what)
+        band = [band for band in package["bands"] if band["name"] == package["fallback"]["band"]][0]
+        signed = {"score": None, "reasons": [], "band": band["name"], "action": band["action"]}
+        same = dict(signed, fallback=answer["fallback"]) == answer
+        demand(same, what, "the answer is not the fallback of its package")
         return
     names, values, margin = answer["features"], answer["attributions"], answer["margin"]
     same = names == [column["name"] for column in version["schema"]] and len(values) == len(names)
@@ -743,14 +741,6 @@ def check_answer(world, what, package, version):
     demand(answer["reasons"] == expected, what, "the reasons do not follow from the attributions")
 
 
-def check_fallback(answer, package, what):
-    """Check an answer without a score: it claims none, and its band is the one signed for that case."""
-    demand(sorted(answer) == ["action", "band", "fallback", "reasons", "score"], what, "a fallback explains no score")
-    band = [band for band in package["bands"] if band["name"] == package["fallback"]["band"]][0]
-    said = (answer["score"], answer["band"], answer["action"], answer["reasons"])
-    demand(said == (None, band["name"], band["action"], []), what, "the answer is not the fallback of its package")
-
-
 # ---- the whole: what each kind of dossier must hold, and under which title ------------------------------------------
 def check_model(world):
     """Check that no version is left out, and that alerts and cases are told from their beginning."""
@@ -762,9 +752,9 @@ def check_model(world):
     begins = {"alert.answered": "alert.raised", "case.opened": "alert.raised", "case.ended": "case.opened"}
     for event, earlier in begins.items():
         fact = earlier.partition(".")[0]
-        begun = {entry["facts"][fact] for entry in world.about(earlier)}
         for entry in world.about(event):
-            demand(entry["facts"][fact] in begun, entry["path"], "the %s it speaks of is not in the dossier", fact)
+            begun = world.about(earlier, **{fact: entry["facts"][fact]})
+            demand(begun, entry["path"], "the %s it speaks of is not in the dossier", fact)
 
 
 def check_texts(world):
@@ -772,9 +762,8 @@ def check_texts(world):
     scope = {e["subject"] for e in world.about("model.registered") if world.in_scope(e["facts"]["name"])}
     for kind in TEXTS:
         fact, event = NAMED_BY[kind]
-        for entry in world.about(event):
-            if entry["subject"] in scope:
-                world.record(kind, entry["facts"][fact], entry["path"])
+        for entry in [e for e in world.about(event) if e["subject"] in scope]:
+            world.record(kind, entry["facts"][fact], entry["path"])
 
 
 def check_title(world):
@@ -827,8 +816,8 @@ def verify(data, pinned=(), policy=None):
             if world.manifest.get("kind", kinds[0]) in kinds:
                 with about(what):
                     check(world)
-        lines = [plain(line) for line in told(world)]
-        return {"dossier": world.manifest["title"], "entries": len(world.entries), "lines": lines}
+        held = {"entries": len(world.entries), "deployments": len(world.served)}
+        return dict(held, dossier=world.manifest["title"], lines=[plain(line) for line in told(world)])
 
 
 # ---- what is said about it ---------------------------------------------------------------------------------------
@@ -839,15 +828,15 @@ def plain(text):
 
 def second(number):
     """Return a POSIX second as people read it, up to the year 9999."""
-    found = datetime.datetime.fromtimestamp(min(number, 253402300799), datetime.timezone.utc)
-    return found.strftime("%Y-%m-%d %H:%M:%S UTC")
+    moment = datetime.datetime.fromtimestamp(min(number, 253402300799), datetime.timezone.utc)
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def told(world):
     """Yield the lines that tell of a dossier that verified: what was shown, by whom it was seen, and what was not."""
     yield "VERIFIED  %s" % world.manifest["title"]
-    counts = (len(world.entries), len(world.under("records/")), len(world.served), len(world.files))
-    yield "  %d log entries proven, %d records, %d deployments, %d files" % counts
+    counted = (len(world.entries), len(world.under("records/")), len(world.served), len(world.files))
+    yield "  %d log entries proven, %d records, %d deployments, %d files" % counted
     for name, key in sorted(world.keys.items()):
         trust = world.trust[name] or "from the dossier: compare it with the published one"
         yield "  key %s %s (%s)" % (name, key.identity.hex(), trust)
