@@ -58,7 +58,7 @@ READS: dict[str, tuple[str, ...]] = {
         *_PACKAGED,
         "registry_tokenrevocation",
         *("scoring_deployment", "scoring_decision", "scoring_outcome", "scoring_refusedload"),
-        *("registry_leaf", "registry_tree", "registry_checkpoint"),  # whether the record can take more
+        *("registry_leaf", "registry_tree"),  # whether the record can take more
     ),
     GOVERNOR: (
         *_PACKAGED,

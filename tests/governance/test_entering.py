@@ -14,6 +14,9 @@ from tests import builders
 
 # event → who enters it, and in which log, where it is not the application in the log of governance
 EXCEPTIONS = {
+    "gap.acknowledged": {(APP, GOVERNANCE), (APP, DECISIONS)},
+    "breach.acknowledged": {(APP, GOVERNANCE), (APP, DECISIONS)},
+    "ledger.recovered": set(),
     "decision.answered": {(SCORING, DECISIONS)},
     "outcome.recorded": {(SCORING, DECISIONS), (APP, DECISIONS)},
     "deployment.refused": {(SCORING, GOVERNANCE)},

@@ -14,6 +14,7 @@ from governance.dossier import issue
 from governance.models import ApprovalRequest, Dossier, Order, Signature
 from monitoring import alerts, verdicts
 from monitoring.models import Alert, Disposition
+from registry.models import LedgerEntry
 from tests import builders
 
 
@@ -366,10 +367,36 @@ def test_an_entry_says_that_it_waits_and_then_proves_its_place(committed, browse
     assert page.status_code == 200
     assert "c2sp.org/tlog-proof@v1" in page.content.decode()
     assert_well_made(page)
-    note = browse().get("/log/governance/checkpoint")
-    assert note.status_code == 200
-    assert note.content.startswith(f"{settings.LOG_ORIGIN}/governance\n".encode())
-    assert browse().get("/log/other/checkpoint").status_code == 404
+    origin = f"{settings.LOG_ORIGIN}/governance"
+    note = browse().get(f"/log/{origin}/checkpoint")
+    assert (note.status_code, note["Cache-Control"]) == (200, "no-cache")
+    assert b"".join(note.streaming_content).startswith(f"{origin}\n".encode())
+    bundle = browse().get(f"/log/{origin}/tile/entries/000.p/{LedgerEntry.objects.count()}")
+    assert (bundle.status_code, bundle["Content-Type"]) == (200, "application/octet-stream")
+    assert "immutable" in bundle["Cache-Control"]
+    for name in (
+        f"{settings.LOG_ORIGIN}/other/checkpoint",
+        f"{origin}/.lock",
+        f"{origin}/tile/0/../../checkpoint",
+        origin,
+    ):
+        assert browse().get(f"/log/{name}").status_code == 404
+
+
+def test_an_operator_may_keep_the_published_log_to_those_who_sign_in(committed, browse, settings):
+    builders.sequence()
+    settings.LOG_IS_PUBLIC = False
+    path = f"/log/{settings.LOG_ORIGIN}/governance/checkpoint"
+    assert browse().get(path).status_code == 302
+    assert browse(committed.grace).get(path).status_code == 200
+
+
+def test_metrics_are_told_to_who_may_read(people, client, issue_token):
+    assert client.get("/metrics").status_code == 401
+    token = issue_token(people.clara, "registry.read")
+    answer = client.get("/metrics", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
+    assert 'countersign_log_red{log="governance"} 0' in answer.content.decode()
 
 
 def test_a_dossier_waits_for_its_entries_and_is_then_handed_out(committed, browse):
@@ -423,10 +450,14 @@ def test_names_from_outside_stay_text(people, browse):
 
 def test_health_is_told_to_anybody(people, browse):
     answer = browse().get("/health").json()
-    assert answer["status"] == "ok"
+    assert (answer["status"], answer["faults"]) == ("ok", {})
     assert answer["database"] == "reachable"
-    assert answer["unsequenced_seconds"]["governance"] >= 0
-    assert answer["unsequenced_seconds"]["decisions"] is None
+    assert answer["logs"]["governance"]["unsequenced_seconds"] >= 0
+    assert answer["logs"]["decisions"] == {
+        **{"size": 0, "published_size": 0, "cosigned_size": None, "breaches": 0},
+        **dict.fromkeys(("unsequenced_seconds", "unpublished_seconds", "uncosigned_seconds"), 0),
+    }
+    assert browse().get("/ready").json() == {"status": "ok", "database": "reachable"}
 
 
 def test_a_sequencer_that_stands_still_is_seen_however_busy_the_log(people, browse):
@@ -434,8 +465,10 @@ def test_a_sequencer_that_stands_still_is_seen_however_busy_the_log(people, brow
         execute("UPDATE registry_ledgerentry SET inserted_at = inserted_at - interval '1 minute'")
     builders.a_version(people.ada, data=False)
     answer = browse().get("/health")
-    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
-    assert 60 <= answer.json()["unsequenced_seconds"]["governance"] < 120
+    assert (answer.status_code, answer.json()["status"]) == (503, "red")
+    assert "has waited" in answer.json()["faults"]["governance"][0]
+    assert 60 <= answer.json()["logs"]["governance"]["unsequenced_seconds"] < 120
+    assert browse().get("/ready").status_code == 200  # pages are needed then
 
 
 def test_lists_ask_the_database_no_more_often_as_they_grow(world, browse, django_assert_max_num_queries):

@@ -30,7 +30,9 @@ APPEND_ONLY = {table: model for table, model in TABLES.items() if table not in p
 @pytest.fixture(scope="module")
 def logins(platform):
     """A session of each role, logged in as its process is; everything is rolled back."""
-    told = {env["PROCESS"]: env for env in platform.processes().values()}
+    told, end = {}, time.monotonic() + running.PATIENCE
+    while not set(PROCESSES) <= set(told) and time.monotonic() < end:  # some start after the platform answers
+        told = {env["PROCESS"]: env for env in platform.processes().values()}
     urls = {PROCESSES[process]: env["DATABASE_URL"] for process, env in told.items() if process in PROCESSES}
     sessions = {role: psycopg.connect(url, autocommit=True, application_name="test") for role, url in urls.items()}
     assert set(sessions) == set(ROLES)
