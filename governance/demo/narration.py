@@ -44,13 +44,15 @@ class Narrator:
         print(f"        → {self.base}{path}", flush=True)
 
 
-def verify_offline(n: Narrator, data: bytes, keys: list[str], *, verifier: bytes, expect: int) -> None:
+def verify_offline(n: Narrator, data: bytes, policy: bytes, key: str, *, verifier: bytes, expect: int) -> None:
     """Run the dossier's own verify.py, without this project or any library; Refused unless it exits as expected."""
     with tempfile.TemporaryDirectory() as folder:
         script, file = Path(folder) / "verify.py", Path(folder) / "dossier.zip"
         script.write_bytes(zipfile.ZipFile(io.BytesIO(verifier)).read("verify.py"))
         file.write_bytes(data)
-        pins = [part for key in keys for part in ("--key", key)]
+        trusted = Path(folder) / "log-policy"
+        trusted.write_bytes(policy)
+        pins = ["--policy", str(trusted), "--key", key]
         command = [sys.executable, "-I", "-S", str(script), str(file), *pins]
         done = subprocess.run(command, capture_output=True, text=True, env={}, cwd=folder, check=False)
     for line in done.stdout.splitlines():

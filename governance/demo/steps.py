@@ -289,14 +289,14 @@ class Steps:
             issued = ask(clara, "POST", "/api/v1/dossiers", json={"decision": decision})
             path = f"/api/v1/dossiers/{issued['dossier']}/archive"
             answer = until("the dossier is ready", lambda: (a := clara.get(path)).status_code == 200 and a, 60)
-            keys = [path.read_text().strip() for path in sorted((self.home / "keys").glob("*.vkey"))]
-            verify_offline(n, answer.content, keys, verifier=answer.content, expect=0)
+            trust = clara.get("/log/policy").content, (self.home / "keys" / "warrant.vkey").read_text().strip()
+            verify_offline(n, answer.content, *trust, verifier=answer.content, expect=0)
             files = verify.unpack(answer.content)
             said = bytearray(files["decision/answer.json"])
             said[len(said) // 2] ^= 1
             n.say("and with one bit of the answer changed, packed again as if nothing had happened:")
             forged = verify.pack({**files, "decision/answer.json": bytes(said)})
-            verify_offline(n, forged, keys, verifier=answer.content, expect=1)
+            verify_offline(n, forged, *trust, verifier=answer.content, expect=1)
             file = self.dossier(story.model)
             file.write_bytes(answer.content)
             n.say(f"{file} ({len(answer.content):,} bytes)")
