@@ -73,6 +73,8 @@ def _bundle(log: str, tile: tiles.Tile) -> bytes:
 def checkpoint(log: str, text: str, head: Head) -> None:
     """Publish a checkpoint, unless a later one is published already; partial files that it made complete go."""
     with durable.locked(folder(log) / ".lock"):
+        if note(log) == text:
+            return
         found = newest(log)
         if found and found.size > head.size:
             raise Mismatch(f"A later checkpoint of the {log} log ({found.size}) is published: another sequencer works.")

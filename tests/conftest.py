@@ -21,7 +21,7 @@ from governance import privileges, roles
 from governance.management.commands.setup_platform import make_keys
 from governance.policy_defaults import DEFAULTS
 from registry import people as registry_people
-from registry import policies
+from registry import policies, writers
 from registry.models import User
 from tests import builders, running
 
@@ -87,6 +87,7 @@ def settle():
         user.groups.set(Group.objects.filter(name=role))
         everybody[name] = user
     builders.forget_serving()
+    writers._mine.__dict__.clear()  # another database: this thread is a new writer in it
     return SimpleNamespace(**everybody)
 
 
