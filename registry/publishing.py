@@ -76,8 +76,8 @@ def checkpoint(log: str, text: str, head: Head) -> None:
         if note(log) == text:
             return
         found = newest(log)
-        if found and found.size > head.size:
-            raise Mismatch(f"A later checkpoint of the {log} log ({found.size}) is published: another sequencer works.")
+        if found and (found.size > head.size or (found.size == head.size and found != head)):
+            raise Mismatch(f"Another checkpoint of the {log} log ({found.size}) is published: another sequencer works.")
         durable.write(folder(log) / "checkpoint", text.encode())
     for tile in tiles.new_between(found.size if found else 0, head.size):
         if tile.full == tile:

@@ -85,6 +85,7 @@ class Sequencer:
     epoch: int
     swept: int = 0
     settled: bool = False  # the newest head is published with every cosignature that can be had
+    text: str = ""  # the checkpoint as published last
     counters: writers.Writers = field(init=False)
     witnesses: cosigning.Witnesses = field(init=False)
 
@@ -177,7 +178,7 @@ class Sequencer:
         Put on record last: after a crash in between, the same note is published again.
         """
         head = Tree.objects.filter(log=self.log).order_by("-size").first()
-        if head is None or self.settled:
+        if head is None or (self.settled and publishing.note(self.log) == self.text):
             return
         stands = Head(proofs.origin(self.log), self.peaks.size, self.peaks.root())
         if (head.size, bytes(head.root)) != (stands.size, stands.root):
@@ -191,7 +192,8 @@ class Sequencer:
         if self.published != stands:
             publishing.files(self.log, self.published.size, stands.size)
         cosigned, complete = self.witnesses.cosign(head, note, now)
-        publishing.checkpoint(self.log, note + cosigned, stands)
+        self.text = note + cosigned
+        publishing.checkpoint(self.log, self.text, stands)
         Checkpoint.objects.get_or_create(tree=head, defaults={"note": note, "signed_at": now})
         self.published, self.settled = stands, complete
 

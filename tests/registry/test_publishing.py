@@ -63,6 +63,22 @@ def test_a_published_log_that_was_lost_is_published_anew(committed):
     assert check().checkpoint.size == 520
 
 
+def test_a_published_checkpoint_that_was_taken_away_or_set_back_is_put_right_at_once(committed):
+    enter(3)
+    running = sequencing.Sequencer.open(DECISIONS)
+    running.advance(builders.now())
+    file = publishing.folder(DECISIONS) / "checkpoint"
+    older = file.read_text()
+    enter(2)
+    running = sequencing.Sequencer.open(DECISIONS)
+    running.advance(builders.now())
+    newest = file.read_text()
+    for spoil in (file.unlink, lambda: file.write_text(older)):
+        spoil()
+        assert running.advance(builders.now()) == 0
+        assert file.read_text() == newest
+
+
 def test_a_checkpoint_published_ahead_of_the_anchor_is_a_second_history(committed):
     enter(3, GOVERNANCE)
     older = anchor.note(GOVERNANCE)
