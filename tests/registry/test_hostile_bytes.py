@@ -42,8 +42,8 @@ PARSERS = {
     "path": (text(tiles.Tile.parse), b"tile/entries/x001/000.p/7"),
     "vkey": (text(vkeys.Verifier.parse), str(WITNESS.verifier).encode()),
     "private": (text(vkeys.Signer.parse), str(WITNESS).encode()),
-    "entry": (lambda data: Writers(last={"w1": (1, None)}).feed(data), entry("w1", 3)),
-    "acknowledgement": (lambda data: Writers(last={"w1": (1, None)}).feed(data), accepted(1, 3)),
+    "entry": (lambda data: Writers(recall=lambda writer: 1).feed(data), entry("w1", 3)),
+    "acknowledgement": (lambda data: Writers(recall=lambda writer: 1).feed(data), accepted(1, 3)),
 }
 
 

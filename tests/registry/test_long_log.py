@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from registry import ledger, sequencing
 from registry.ledger import GOVERNANCE, Event
+from registry.tlog import merkle
 from tests import builders
 
 LENGTH = 200_000
@@ -24,7 +25,8 @@ FROM generate_series(1, %(length)s) n ORDER BY n
 """
 PLACE = """
 INSERT INTO registry_leaf (log, index, entry_id, writer)
-SELECT log, row_number() OVER (ORDER BY xid, id) - 1, id FROM registry_ledgerentry WHERE event IN (%(a)s, %(b)s, %(c)s)
+SELECT log, row_number() OVER (ORDER BY xid, id) - 1, id, '' FROM registry_ledgerentry
+WHERE event IN (%(a)s, %(b)s, %(c)s)
 """
 
 
@@ -79,7 +81,7 @@ def test_health_and_the_sequencer_read_a_range(long_log):
     with CaptureQueriesContext(connection) as captured:
         assert ledger.waiting_seconds(GOVERNANCE) < 60
         cursor = sequencing._greatest(GOVERNANCE)
-        sequencer = sequencing.Sequencer(GOVERNANCE, None, None, None, cursor)
+        sequencer = sequencing.Sequencer(GOVERNANCE, [], merkle.Peaks(), None, None, None, cursor, 1)
         assert sequencer._behind() == []
         sequencer._pending()
     assert {sql: blocks for sql, blocks in blocks_read(captured).items() if blocks > 2 * FEW} == {}

@@ -125,5 +125,5 @@ def test_a_time_that_says_nothing_is_not_judged(at):
 
 
 def test_counting_goes_on_where_it_stopped():
-    writers, found = fed(entry("w1", 9, seconds=3), size=50, last={"w1": (7, BEGIN + timedelta(seconds=60))})
-    assert [(type(item), item.index) for item in found] == [(Gap, 50), (Fault, 50)]
+    writers, found = fed(entry("w1", 9), entry("w2", 1), size=50, recall={"w1": 7, "w2": 0}.__getitem__)
+    assert found == [Gap("w1", 8, 8, 50)]
