@@ -418,7 +418,7 @@ def test_a_lost_password_is_refused_with_the_remedy(home: Path) -> None:
 @pytest.fixture
 def told(home: Path) -> Surroundings:
     roles = ("migrator", "app", "scoring", "governor", "sequencer")
-    return Surroundings(Home.open(home), {role: f"postgresql://{role}@/x" for role in roles}, "redis://", 1, 2)
+    return Surroundings(Home.open(home), {role: f"postgresql://{role}@/x" for role in roles}, "redis://", 1, 2, 3)
 
 
 def test_each_process_gets_its_own_role_and_keys_and_nothing_of_the_operators(
@@ -444,7 +444,8 @@ def test_each_process_gets_its_own_role_and_keys_and_nothing_of_the_operators(
     assert {name for name, env in table.items() if "WARRANT_KEY_FILE" in env} == {"setup", "governor"}
     assert "SECRET_KEY_FILE" not in table["tracking"]
     assert not any("secret" in value for env in table.values() for name, value in env.items() if "KEY" not in name)
-    assert all(env["PROCESS"] == name for name, env in table.items() if name != "tracking")
+    assert all(env["PROCESS"] == name for name, env in table.items() if name not in ("tracking", "witness"))
+    assert not {"DATABASE_URL", "BROKER_URL", "LOG_KEY_FILE", "WARRANT_KEY_FILE"} & set(table["witness"])
 
 
 def test_only_who_opens_a_bucket_gets_its_credentials(told: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
