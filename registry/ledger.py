@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.models import BooleanField, FloatField, QuerySet
 from django.db.models.expressions import RawSQL
 
-from registry import writers
+from registry import prepared, writers
 from registry.ids import uuid7
 from registry.models import LedgerEntry
 from registry.refusals import Invalid
@@ -22,6 +22,12 @@ from registry.refusals import Invalid
 GOVERNANCE, DECISIONS = "governance", "decisions"
 LOGS = (GOVERNANCE, DECISIONS)
 LARGEST_ENTRY = 4096
+COLUMNS = ("uuid", "log", "event", "subject", "actor", "at", "bytes")
+INSERT = prepared.Statement(
+    "countersign_entry",
+    f"INSERT INTO registry_ledgerentry ({', '.join(COLUMNS)}) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",  # noqa: S608
+    binary=[name == "bytes" for name in COLUMNS],
+)
 # Columns that only the database fills, hence no fields of the model. Nothing from outside is in these texts.
 _EPOCH = RawSQL("registry_ledgerentry.epoch", ())  # noqa: S611
 _XID = RawSQL("registry_ledgerentry.xid", ())  # noqa: S611
@@ -73,24 +79,26 @@ def append_all(
     """Enter the same event about many subjects (pairs of subject and facts), as `append` does for one."""
     if not connection.in_atomic_block:
         raise RuntimeError("ledger.append() must run inside the transaction of the change it records.")
-    writer, first = writers.upcoming(log)
-    entries = [
-        _entry(event, subject, actor, at, facts, log, [writer, first + place])
+    writer = writers.mine()
+    first = writer.upcoming(log)
+    rows = [
+        _row(event, subject, actor, at, facts, log, (writer.name, first + place))
         for place, (subject, facts) in enumerate(about)
     ]
-    LedgerEntry.objects.bulk_create(entries)
-    writers.wrote(log, len(entries))
+    entries = [_insert(row) for row in rows]
+    writer.wrote(log, len(rows))
     return entries
 
 
-def _entry(
-    event: StrEnum, subject: str, actor: str, at: datetime, facts: dict[str, Any], log: str, writer: list[Any]
-) -> LedgerEntry:
-    entry = LedgerEntry(uuid=uuid7(), log=log, event=event, subject=subject, actor=actor, at=at)
-    entry.bytes = orjson.dumps(
+def _row(
+    event: StrEnum, subject: str, actor: str, at: datetime, facts: dict[str, Any], log: str, writer: tuple[str, int]
+) -> tuple[Any, ...]:
+    """Return what is inserted of an entry, in the order of COLUMNS."""
+    identity = uuid7()
+    data = orjson.dumps(
         {
             "v": 1,
-            "id": str(entry.uuid),
+            "id": str(identity),
             "at": at.isoformat(),
             "event": str(event),
             "subject": subject,
@@ -100,9 +108,16 @@ def _entry(
         },
         option=orjson.OPT_SORT_KEYS,
     )
-    if len(entry.bytes) > LARGEST_ENTRY:
-        raise Invalid(f"This {event} is too long to be entered ({len(entry.bytes)} bytes of 4,096). Shorten its texts.")
-    return entry
+    if len(data) > LARGEST_ENTRY:
+        raise Invalid(f"This {event} is too long to be entered ({len(data)} bytes of 4,096). Shorten its texts.")
+    return identity, log, str(event), subject, actor, at, data
+
+
+def _insert(row: tuple[Any, ...]) -> LedgerEntry:
+    identity, log, event, subject, actor, at, data = row
+    texts = (str(identity), log, event, subject, actor, at.isoformat())
+    number = INSERT.run(*(text.encode() for text in texts), data)
+    return LedgerEntry.from_db(connection.alias, ("id", *COLUMNS), (int(number or 0), *row))
 
 
 def facts_of(entry: LedgerEntry) -> dict[str, Any]:

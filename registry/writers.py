@@ -17,7 +17,7 @@ from django.db import connection, transaction
 class _Written:
     """Entries of a transaction: Django calls this after its commit, and forgets it with its rollback."""
 
-    writer: "_Writer"
+    writer: "Writer"
     log: str
     count: int
 
@@ -27,7 +27,7 @@ class _Written:
 
 
 @dataclass
-class _Writer:
+class Writer:
     """One thread's identity and counts. `open`: what it does not yet know to be committed, in `session`."""
 
     name: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -36,39 +36,38 @@ class _Writer:
     open: list[_Written] = field(default_factory=list)
     session: Any = None
 
+    def upcoming(self, log: str) -> int:
+        """Return the number that this writer's next entry of a log has."""
+        return self.committed.get(log, 0) + sum(mark.count for mark in self.open if mark.log == log) + 1
+
+    def wrote(self, log: str, count: int) -> None:
+        """Take note that the current transaction wrote `count` entries of a log, numbered from the upcoming one on.
+
+        They count only once it commits; a rollback, of a savepoint too, gives the numbers back.
+        """
+        mark = _Written(self, log, count)
+        self.open.append(mark)
+        transaction.on_commit(mark)
+
 
 _mine = threading.local()
 
 
-def upcoming(log: str) -> tuple[str, int]:
-    """Return this writer's name, and the number that its next entry of a log has."""
-    writer = _settled()
-    return writer.name, writer.committed.get(log, 0) + sum(mark.count for mark in writer.open if mark.log == log) + 1
-
-
-def wrote(log: str, count: int) -> None:
-    """Take note that the current transaction wrote `count` entries of a log, numbered from the upcoming one on.
-
-    They count only once it commits; a rollback, of a savepoint too, gives the numbers back.
-    """
-    writer = _settled()
-    mark = _Written(writer, log, count)
-    writer.open.append(mark)
-    transaction.on_commit(mark)
-
-
-def _settled() -> _Writer:
+def mine() -> Writer:
     """Return this thread's writer, rid of what was rolled back.
 
     When a session was lost, nobody can say whether its last commit took place: a new writer begins, so that no number
     is ever used twice. So it does in a forked process.
     """
-    writer: _Writer = getattr(_mine, "writer", None) or _Writer()
-    held = {id(action) for _, action, *_ in connection.run_on_commit}
-    lost = [mark for mark in writer.open if id(mark) not in held]
+    writer: Writer = getattr(_mine, "writer", None) or Writer()
+    lost = False
+    if writer.open:
+        held = {id(action) for _, action, *_ in connection.run_on_commit}
+        lost = any(id(mark) not in held for mark in writer.open)
     if writer.process != os.getpid() or (lost and writer.session is not connection.connection):
-        writer = _Writer()
-    writer.open = [mark for mark in writer.open if id(mark) in held]
+        writer = Writer()
+    elif lost:
+        writer.open = [mark for mark in writer.open if id(mark) in held]
     writer.session = connection.connection
     _mine.writer = writer
     return writer
