@@ -21,6 +21,13 @@ test: $(VENV)/.dev  ## linters, types, import contract and the whole suite on re
 lint: $(VENV)/.dev
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/lint-imports --no-cache --no-logo && $(MYPY)
 
+.PHONY: bench-ledger hammer
+bench-ledger: $(VENV)/.dev  ## what the ledger costs and how fast its log is, against the goals; writes tests/benchmarks/results/ledger.json
+	@$(PLATFORM) exec -- $(BIN)/python -m tests.benchmarks.ledger
+
+hammer: $(VENV)/.dev  ## writers, sequencers and a witness killed at random for SECONDS (600): nothing lost, doubled or left out
+	@$(PLATFORM) exec -- $(BIN)/python -m tests.hammer.blows $(or $(SECONDS),600)
+
 clean:  ## forget the environment; the data folder (.countersign) stays
 	rm -rf $(VENV)
 

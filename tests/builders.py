@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 import mlflow
 import pandas as pd
 from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import Group
 from django.core.files.storage import storages
 from django.db import connection, transaction
 from django.utils import timezone
@@ -29,6 +31,16 @@ from scoring import admission, decisions, outcomes, serving
 from scoring.models import Decision
 
 PASSWORD = "correct horse battery"
+PEOPLE = {
+    "ada": "data-scientist",
+    "grace": "risk-analyst",
+    "gwen": "risk-analyst",
+    "alan": "risk-lead",
+    "olivia": "operator",
+    "clara": "compliance",
+    "engine": "decision-engine",
+    "trainer": "trainer",
+}
 BANDS = [
     {"name": "allow", "from": 0, "action": "let through"},
     {"name": "review", "from": 0.1, "action": "send to an analyst"},
@@ -39,6 +51,17 @@ BANDS = [
 @functools.cache
 def hashed_password() -> str:
     return make_password(PASSWORD)
+
+
+def everybody(at: datetime) -> SimpleNamespace:
+    """Enter the people of every story with their roles, by name."""
+    found = {}
+    for name, role in PEOPLE.items():
+        told = {"first_name": name.capitalize(), "password": hashed_password(), "date_joined": at}
+        user = User.objects.get_or_create(username=name, defaults=told)[0]  # set-up makes one of them
+        user.groups.set(Group.objects.filter(name=role))
+        found[name] = user
+    return SimpleNamespace(**found)
 
 
 @functools.cache

@@ -7,11 +7,9 @@ import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
-from types import SimpleNamespace
 
 import pytest
 from django.conf import settings
-from django.contrib.auth.models import Group
 from django.db import connection, transaction
 from django.test.utils import setup_databases, teardown_databases
 from django.utils import timezone
@@ -22,19 +20,7 @@ from governance.management.commands.setup_platform import make_keys
 from governance.policy_defaults import DEFAULTS
 from registry import people as registry_people
 from registry import policies, writers
-from registry.models import User
 from tests import builders, running
-
-PEOPLE = {
-    "ada": "data-scientist",
-    "grace": "risk-analyst",
-    "gwen": "risk-analyst",
-    "alan": "risk-lead",
-    "olivia": "operator",
-    "clara": "compliance",
-    "engine": "decision-engine",
-    "trainer": "trainer",
-}
 
 
 def pytest_unconfigure():
@@ -79,16 +65,10 @@ def settle():
     roles.synchronise(now)
     for tier, rules in DEFAULTS.items():
         policies.adopt(tier=tier, rules=rules, by=None, now=now)
-    everybody = {}
-    for name, role in PEOPLE.items():
-        user = User.objects.create(
-            username=name, first_name=name.capitalize(), password=builders.hashed_password(), date_joined=now
-        )
-        user.groups.set(Group.objects.filter(name=role))
-        everybody[name] = user
+    everybody = builders.everybody(now)
     builders.forget_serving()
     writers._mine.__dict__.clear()  # another database: this thread is a new writer in it
-    return SimpleNamespace(**everybody)
+    return everybody
 
 
 @pytest.fixture
@@ -179,7 +159,7 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line("Browser tests were left out: no Chromium found (set CHROMIUM, or install one).")
 
 
-for _name in PEOPLE:
+for _name in builders.PEOPLE:
 
     def _person(people, _name=_name):
         return getattr(people, _name)

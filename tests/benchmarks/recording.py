@@ -1,0 +1,99 @@
+"""What a scoring process spends on the ledger for one decision, and the SQL that it sends.
+
+`python -m tests.benchmarks.recording FOLDER` in the environment of an installation: makes a champion there, prints
+figures as JSON, and leaves pgbench scripts in FOLDER: `without.sql` records a decision, `with.sql` its entry too.
+"""
+
+import json
+import re
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import django
+
+django.setup()
+
+from django.db import connection, transaction  # noqa: E402
+from psycopg import ClientCursor  # noqa: E402
+
+from registry import ledger  # noqa: E402
+from scoring import decisions, serving  # noqa: E402
+from scoring.models import Decision  # noqa: E402
+from tests import builders  # noqa: E402
+
+ROUNDS, DECISIONS = 21, 200
+# An entry of a decision as pgbench makes it anew each time: with its client's own number, and the time.
+_BYTES = """convert_to('{"actor":"user:' || '7","at":' || to_json(clock_timestamp()) || '%s' || :client_id || '-'||:run
+||'",'||:n || ']}', 'UTF8')""".replace("\n", "")
+
+
+def main(folder: Path) -> None:
+    people = builders.everybody(builders.now())
+    builders.a_champion(people)
+    sample = builders.a_decision(people)
+    served = serving.champion("fraud", now=builders.now())
+    write_scripts(folder, sample)
+    print(json.dumps(cpu(sample, served, people.engine)))
+
+
+def cpu(sample: Decision, served: serving.Serving, by) -> dict:
+    """Return the median CPU (µs of this thread) of recording a decision with and without its entry, in turns."""
+    made: dict[bool, list[float]] = {False: [], True: []}
+    for turn in range(ROUNDS):
+        for entered in (turn % 2 == 0, turn % 2 == 1):
+            rows = [fresh(sample) for _ in range(DECISIONS)]
+            begun = time.thread_time()
+            for row in rows:
+                record(row, served, by, entered)
+            made[entered].append((time.thread_time() - begun) / DECISIONS * 1e6)
+    with_, without = statistics.median(made[True]), statistics.median(made[False])
+    added = statistics.median(a - b for a, b in zip(made[True], made[False], strict=True))
+    return {"with_us": round(with_, 1), "without_us": round(without, 1), "added_us": round(added, 1)}
+
+
+def record(row: Decision, served: serving.Serving, by, entered: bool) -> None:
+    """Record a decision as scoring does, or the same without the ledger."""
+    if entered:
+        decisions._record(row, served, by, row.at)
+        return
+    with transaction.atomic():
+        row.save(force_insert=True)
+
+
+def fresh(sample: Decision) -> Decision:
+    """Return another decision with the same contents."""
+    fields = [f.attname for f in Decision._meta.concrete_fields if f.attname not in ("id", "xid", "request_id")]
+    return Decision(**{name: getattr(sample, name) for name in fields})
+
+
+def write_scripts(folder: Path, sample: Decision) -> None:
+    """Write the statements of one decision as pgbench scripts."""
+    seen: list[tuple[str, tuple]] = []
+
+    def listen(execute, statement, params, many, context):
+        seen.append((statement, params))
+        return execute(statement, params, many, context)
+
+    copy = fresh(sample)
+    with connection.execute_wrapper(listen), transaction.atomic():
+        copy.save(force_insert=True)
+    statement = next(found for found in seen if found[0].startswith('INSERT INTO "scoring_decision"'))
+    decision = ClientCursor(connection.connection).mogrify(*statement)
+    decision = re.sub(rf"'({copy.pk}|{copy.pk.hex})'", "gen_random_uuid()", decision)
+    decision = re.sub(r"'\d{4}-\d\d-\d\d [^']*'", "clock_timestamp()", decision)
+    assert "gen_random_uuid" in decision, decision
+    entry = ledger.LedgerEntry.objects.filter(log=ledger.DECISIONS).latest("id")
+    said = bytes(entry.bytes).decode()
+    middle = said[said.index('","event"') + 1 : said.index('"writer":["') + len('"writer":["')]
+    middle = re.sub(r":(?=\w)", ":' || '", middle)  # what follows a colon is a variable to pgbench
+    values = ["gen_random_uuid()", "'decisions'", f"'{entry.event}'", "'decision:' || gen_random_uuid()"]
+    values += ["'user:' || '7'", "clock_timestamp()", _BYTES % middle]
+    ours = re.sub(r"\$(\d)", lambda found: values[int(found[1]) - 1], ledger.INSERT.sql)
+    (folder / "without.sql").write_text(f"BEGIN;\n{decision};\nCOMMIT;\n")
+    (folder / "with.sql").write_text(f"\\set n :n + 1\nBEGIN;\n{decision};\n{ours};\nCOMMIT;\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
