@@ -109,10 +109,15 @@ def keep(outside: Head, peaks: merkle.Peaks) -> None:
     folder = _evidence() / f"{log}-{outside.size}-{outside.root.hex()[:16]}"
     signed = Checkpoint.objects.filter(tree__log=log).order_by("-tree__size").values_list("note", flat=True).first()
     published = settings.PUBLISHED_LOG / outside.origin / "checkpoint"
-    durable.write(folder / "database.head", str(Head(outside.origin, peaks.size, peaks.root())).encode())
-    durable.write(folder / "database.checkpoint", (signed or "").encode())
-    durable.write(folder / "anchor.checkpoint", (note(log) or "").encode())
-    durable.write(folder / "published.checkpoint", published.read_bytes() if published.exists() else b"")
+    seen = {
+        "database.head": str(Head(outside.origin, peaks.size, peaks.root())).encode(),
+        "database.checkpoint": (signed or "").encode(),
+        "anchor.checkpoint": (note(log) or "").encode(),
+        "published.checkpoint": published.read_bytes() if published.exists() else b"",
+    }
+    for name, data in seen.items():
+        if not (folder / name).exists():  # what was seen first is the evidence, whatever is taken away later
+            durable.write(folder / name, data)
 
 
 def _evidence() -> Path:

@@ -35,6 +35,11 @@ def unanswered(log: str) -> QuerySet[Breach]:
     return Breach.objects.filter(log=log, answer=None).order_by("seen_at")
 
 
+def answered(*, log: str, detail: str) -> bool:
+    """Say whether a person has answered exactly this breach."""
+    return Breach.objects.filter(log=log, detail=detail[:LONGEST], answer__isnull=False).exists()
+
+
 def answer(*, breach_id: UUID, reason: str, by: str, now: datetime) -> BreachAnswer:
     """Say what came of a breach, and enter it in the log it happened to; it is no alarm any more.
 

@@ -6,8 +6,7 @@ answer is asked again later: the log goes on, and its standing shows for how lon
 
 import logging
 import time
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -20,7 +19,9 @@ from registry.tlog import merkle, notes, trust, witnessing
 
 PATIENCE = 2.0  # seconds that a witness may take: the checkpoint waits so long at most
 _PAUSE = 5.0  # seconds until a witness that did not answer is asked again
-_UNWILLING = (403, 404)  # it does not know our log or our key: for its operator and ours to settle
+_AHEAD = 86_400.0  # seconds that a witness's clock may be ahead of ours
+_OBJECTIONS = (400, 409, 422)  # all else is for its operator and ours to settle: it does not know our log, or is ill
+_OBJECTION = "witness"  # the kind of breach
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +33,13 @@ class _Witness:
     name: str
     party: trust.Party
     seen: int
+    alarm: Breach | None  # its objection: it is not asked again before a person has answered that
     due: float = 0.0
-    alarm: Breach | None = None  # its objection: it is not asked again before a person has answered that
+    asking: Future[httpx.Response | None] | None = None
 
     def may_be_asked(self) -> bool:
-        """Say whether it is time to ask, and no objection of it stands."""
-        if time.monotonic() < self.due:
+        """Say whether it is time to ask: no answer is owed to us, and no objection stands."""
+        if time.monotonic() < self.due or (self.asking and not self.asking.done()):
             return False
         if self.alarm and not BreachAnswer.objects.filter(breach=self.alarm).exists():
             self.due = time.monotonic() + _PAUSE
@@ -53,75 +55,94 @@ class Witnesses:
         self._log = log
         trusted = heads.policy()
         parties = trusted.witnesses if trusted else {}
-        self._all = [_Witness(name, party, self._seen(name)) for name, party in parties.items() if party.url]
+        self._all = [self._known(name, party) for name, party in parties.items() if party.url]
         self._client = httpx.Client(timeout=PATIENCE)
+        self._pool = ThreadPoolExecutor(max(len(self._all), 1))
 
-    def _seen(self, name: str) -> int:
+    def _known(self, name: str, party: trust.Party) -> _Witness:
         sizes = Cosignature.objects.filter(tree__log=self._log, witness=name).order_by("-tree__size")
-        return sizes.values_list("tree__size", flat=True).first() or 0
+        objections = breaches.unanswered(self._log).filter(kind=_OBJECTION, facts__witness=name)
+        return _Witness(name, party, sizes.values_list("tree__size", flat=True).first() or 0, objections.first())
 
     def cosign(self, tree: Tree, note: str, now: datetime) -> tuple[str, bool]:
         """Return the cosignature lines under a head, and whether every witness has cosigned it."""
-        have = set(tree.cosignatures.values_list("witness", flat=True))
-        asked = [w for w in self._all if w.name not in have and w.may_be_asked()]
+        have = self._sound(tree, note, now)
+        asked = [witness for witness in self._all if witness.name not in have and witness.may_be_asked()]
         for _ in range(2):  # a second time for those that told a size of ours that they saw last
             asked = self._ask(asked, tree, note, now)
-        found = tree.cosignatures.order_by("id").values_list("line", flat=True)
-        return "".join(found), len(found) >= len(self._all)
+        have = self._sound(tree, note, now)
+        return "".join(have.values()), len(have) >= len(self._all)
 
-    def _ask(self, asked: Iterable[_Witness], tree: Tree, note: str, now: datetime) -> list[_Witness]:
-        asked = list(asked)
+    def _sound(self, tree: Tree, note: str, now: datetime) -> dict[str, str]:
+        """Return the stored lines by witness, in the order they came; one that its key did not sign is a breach."""
+        text, found = notes.Note.parse(note).text, {}
+        keys = {witness.name: witness.party.key for witness in self._all}
+        for name, line in tree.cosignatures.order_by("id").values_list("witness", "line"):
+            try:
+                if name in keys and witnessing.cosignatures(line.encode(), text, [keys[name]]):
+                    found[name] = line
+            except Mismatch:
+                detail = f"A cosignature that witness {name} did not make stands under the head of {tree.size}."
+                breaches.record(log=self._log, kind="cosignature", detail=detail, now=now)
+        return found
+
+    def _ask(self, asked: list[_Witness], tree: Tree, note: str, now: datetime) -> list[_Witness]:
+        """Ask all at once, for no longer than PATIENCE; return those to ask once more."""
         stored = proofs.StoredTree(self._log)
-        bodies = [
-            witnessing.Request(
-                w.seen, merkle.consistency_proof(w.seen, tree.size, stored.subtree) if w.seen else [], note
-            )
-            for w in asked
-        ]
-        again = []
-        with ThreadPoolExecutor(max(len(asked), 1)) as pool:
-            for witness, answer in zip(asked, pool.map(self._post, asked, bodies), strict=True):
-                if self._heard(witness, answer, tree, note, now):
-                    again.append(witness)
-        return again
+        for witness in asked:
+            old = witness.seen
+            proof = merkle.consistency_proof(old, tree.size, stored.subtree) if old else []
+            witness.asking = self._pool.submit(self._post, witness.party.url, witnessing.Request(old, proof, note))
+        wait([witness.asking for witness in asked if witness.asking], PATIENCE)
+        return [witness for witness in asked if self._heard(witness, tree, note, now)]
 
-    def _post(self, witness: _Witness, request: witnessing.Request) -> httpx.Response | None:
+    def _post(self, url: str | None, request: witnessing.Request) -> httpx.Response | None:
+        """Send a request; None when nothing whole and short enough comes back in time."""
+        address, end, body = f"{str(url).rstrip('/')}/add-checkpoint", time.monotonic() + PATIENCE, b""
         try:
-            return self._client.post(
-                f"{str(witness.party.url).rstrip('/')}/add-checkpoint", content=str(request).encode()
-            )
-        except httpx.HTTPError:
+            with self._client.stream("POST", address, content=str(request).encode()) as answer:
+                for chunk in answer.iter_raw():
+                    body += chunk
+                    if len(body) > witnessing.LARGEST_REQUEST or time.monotonic() > end:
+                        return None
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError):
             return None
+        kind = answer.headers.get("Content-Type", "")
+        return httpx.Response(answer.status_code, headers={"Content-Type": kind}, content=body)
 
-    def _heard(self, witness: _Witness, answer: httpx.Response | None, tree: Tree, note: str, now: datetime) -> bool:
+    def _heard(self, witness: _Witness, tree: Tree, note: str, now: datetime) -> bool:
         """Take in an answer; return whether to ask once more at once."""
+        answer = witness.asking.result() if witness.asking and witness.asking.done() else None
         witness.due = time.monotonic() + _PAUSE
-        if answer is None or answer.status_code >= 500 or answer.status_code in _UNWILLING:
-            said = "nothing" if answer is None else answer.status_code
-            log.warning("witness %s of the %s log answered %s", witness.name, self._log, said)
-            return False
         try:
-            if answer.status_code == 200:
-                self._keep(witness, answer.content, tree, note)
-                return False
-            witness.seen = self._known(answer, tree)
+            if answer is not None and answer.status_code == 200:
+                self._keep(witness, answer.content, tree, note, now)
+                witness.due = 0.0
+            elif answer is not None and answer.status_code in _OBJECTIONS:
+                witness.seen = self._told(answer, tree)
+                return True
+            else:
+                said = "nothing" if answer is None else answer.status_code
+                log.warning("witness %s of the %s log answered %s", witness.name, self._log, said)
         except Mismatch as mismatch:
-            detail = f"Witness {witness.name} answered {answer.status_code}: {mismatch.detail}"
-            witness.alarm = breaches.record(log=self._log, kind="witness", detail=detail, now=now)
-            return False
-        return True
+            detail = f"Witness {witness.name} answered {answer and answer.status_code}: {mismatch.detail}"
+            facts = {"witness": witness.name}
+            witness.alarm = breaches.record(log=self._log, kind=_OBJECTION, detail=detail, now=now, facts=facts)
+        return False
 
-    def _keep(self, witness: _Witness, body: bytes, tree: Tree, note: str) -> None:
-        """Keep the lines that this witness's key signed; Mismatch when there is none, or it does not verify."""
+    def _keep(self, witness: _Witness, body: bytes, tree: Tree, note: str, now: datetime) -> None:
+        """Keep the line that this witness's key signed; Mismatch when there is none, or it does not verify."""
         key, text = witness.party.key, notes.Note.parse(note).text
         for line in witnessing.cosignatures(body, text, [key]):
+            if line.check(key, text) > now.timestamp() + _AHEAD:
+                raise Mismatch("its cosignature is dated in the future.")
             at = datetime.fromtimestamp(line.check(key, text), UTC)
             Cosignature.objects.get_or_create(tree=tree, witness=witness.name, defaults={"line": str(line), "at": at})
             witness.seen = tree.size
             return
         raise Mismatch("it holds no cosignature by the key of this witness.")
 
-    def _known(self, answer: httpx.Response, tree: Tree) -> int:
+    def _told(self, answer: httpx.Response, tree: Tree) -> int:
         """Return the size that a witness saw last, if that is a head of ours; Mismatch for every other objection."""
         size = witnessing.told_size(answer.headers.get("Content-Type", ""), answer.content)
         if answer.status_code != 409 or size is None:

@@ -5,6 +5,7 @@ trusted afterwards: what was published is compared with what the database and th
 """
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from django.conf import settings
@@ -49,25 +50,60 @@ def _foreign(log: str) -> Mismatch:
     )
 
 
-def files(log: str, old: int, new: int) -> None:
-    """Write every tile and entry bundle of the tree of `new` leaves that the tree of `old` has not."""
+def files(log: str, old: Head, new: Head) -> None:
+    """Write every tile and entry bundle of the new tree that the old one has not.
+
+    Mismatch, and nothing more is written, when what the database holds now is not what the new head was made of.
+    """
+    peaks = merkle.Peaks(old.size, [proofs.StoredTree(log).subtree(*place) for place in merkle.peaks_at(old.size)])
+    stretches = list(_stretches(old.size, new.size))
+    for start, end in stretches:
+        for data in _entries(log, start, end):
+            peaks.add(merkle.leaf_hash(data))
+    if peaks.root() != new.root:
+        raise _changed(log, new)
+    for start, end in stretches:
+        durable.write_new(_files(log, start, end, new))
+
+
+def _stretches(old: int, new: int) -> Iterator[tuple[int, int]]:
     for start in [old, *range(old - old % STRETCH + STRETCH, new, STRETCH)]:
-        end = min(start - start % STRETCH + STRETCH, new)
-        tree = proofs.StoredTree(log)
-        durable.write_new(
-            {
-                folder(log) / tile.path: _bundle(log, tile)
-                if tile.level == tiles.ENTRIES
-                else b"".join(tree.row(tile.level, tile.number)[: tile.width])
-                for tile in tiles.new_between(start, end)
-            }
-        )
+        yield start, min(start - start % STRETCH + STRETCH, new)
 
 
-def _bundle(log: str, tile: tiles.Tile) -> bytes:
-    first = tile.number * merkle.TILE_WIDTH
-    rows = LedgerEntry.objects.filter(leaf_row__log=log, leaf_row__index__range=(first, first + tile.width - 1))
-    return tiles.bundle(bytes(data) for data in rows.order_by("leaf_row__index").values_list("bytes", flat=True))
+def _files(log: str, start: int, end: int, new: Head) -> dict[Path, bytes]:
+    """Return the files of a stretch, each held against the others: entries, their hashes, the tiles above."""
+    width, tree = merkle.TILE_WIDTH, proofs.StoredTree(log)
+    first = start - start % width
+    entries = list(_entries(log, first, end))
+    made = {}
+    for tile in tiles.new_between(start, end):
+        row = tree.row(max(tile.level, 0), tile.number)[: tile.width]
+        if tile.level == tiles.ENTRIES:
+            held = entries[tile.number * width - first : tile.number * width - first + tile.width]
+            made[folder(log) / tile.path] = tiles.bundle(held)
+            sound = [merkle.leaf_hash(data) for data in held] == row
+        else:
+            made[folder(log) / tile.path] = b"".join(row)
+            above = tree.row(tile.level + 1, tile.number // width) if tile.full == tile else []
+            sound = not above or above[tile.number % width] == merkle.root_of(row)
+        if not sound:
+            raise _changed(log, new)
+    return made
+
+
+def _entries(log: str, start: int, end: int) -> Iterator[bytes]:
+    rows = LedgerEntry.objects.filter(leaf_row__log=log, leaf_row__index__range=(start, end - 1))
+    for data in rows.order_by("leaf_row__index").values_list("bytes", flat=True).iterator(merkle.TILE_WIDTH):
+        yield bytes(data)
+
+
+def _changed(log: str, new: Head) -> Mismatch:
+    return Mismatch(
+        f"The entries or tiles of the {log} log in the database are not those its head of {new.size} was made of: they "
+        "were rewritten before they were published. Nothing of them is published. Run verify_ledger, and restore a "
+        "backup that verifies."
+    )
 
 
 def checkpoint(log: str, text: str, head: Head) -> None:

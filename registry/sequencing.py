@@ -17,7 +17,7 @@ from django.db import connection, transaction
 
 from registry import anchor, breaches, cosigning, epochs, growing, keys, proofs, publishing
 from registry.ledger import BEGINNING, LOGS, Place
-from registry.models import Checkpoint, Tree
+from registry.models import Checkpoint, Leaf, Tree
 from registry.refusals import Mismatch
 from registry.tlog import merkle, notes, writers
 from registry.tlog.checkpoints import Checkpoint as Head
@@ -85,6 +85,7 @@ class Sequencer:
     epoch: int
     swept: int = 0
     settled: bool = False  # the newest head is published with every cosignature that can be had
+    note: str = ""  # the anchored head as the log itself signed it
     text: str = ""  # the checkpoint as published last
     counters: writers.Writers = field(init=False)
     witnesses: cosigning.Witnesses = field(init=False)
@@ -115,20 +116,19 @@ class Sequencer:
             raise anchor.forked(published, size)
         signers = keys.signers(Path(settings.LOG_KEY_FILE).with_suffix(f".{log}.key"))
         opened = cls(log, signers, peaks, head.at if head else None, anchored, published, _greatest(log), epoch)
-        if anchor.newest(log) is None:  # a new log: from its first entry on, a missing file means a lost one
-            anchor.swap(log, None, notes.sign(str(anchored), *signers))
+        opened.note = anchor.note(log) or ""
+        if not opened.note:  # a new log: from its first entry on, a missing file means a lost one
+            opened.note = notes.sign(str(anchored), *signers)
+            anchor.swap(log, None, opened.note)
         return opened
 
-    def advance(self, now: datetime, *, sweep: bool = False) -> int:
+    def advance(self, now: datetime, *, sweep: bool = False, publish: bool = True) -> int:
         """Sequence what is pending, vouch for the new head, publish it; return how many entries were placed.
 
         `sweep` looks first at one more stretch behind the cursor, for what an administrator's hand may have slipped in.
+        Without `publish` the head waits for the next time: heads that follow each other fast need not all be published.
         """
-        if self.at and now < self.at - CLOCK_STEP:
-            raise Mismatch(
-                f"The clock was set back: it is {now:%Y-%m-%d %H:%M:%S}, but the {self.log} log's head was made at "
-                f"{self.at:%Y-%m-%d %H:%M:%S}. Nothing is signed until the clock is right."
-            )
+        self._demand_time(now)
         before = self.peaks.size, list(self.peaks.hashes)
         pending = (self._behind() if sweep else []) or self._pending()
         try:
@@ -142,8 +142,21 @@ class Sequencer:
             self.settled = False
             self.cursor = max(self.cursor, (pending[-1][3], int(pending[-1][4]), pending[-1][0]))
             self.at = now
-        self._publish(now)
+        if publish:
+            self._publish(now)
         return len(pending)
+
+    def _demand_time(self, now: datetime) -> None:
+        """Refuse to go on under a clock that was set back, unless a person has answered for it."""
+        if self.at is None or now >= self.at - CLOCK_STEP:
+            return
+        detail = (
+            f"The clock was set back: the {self.log} log's head was made at {self.at:%Y-%m-%d %H:%M:%S} UTC, which is "
+            "still to come. Nothing is signed until the clock is right, or this breach is answered: then the log goes "
+            "on under the clock as it is."
+        )
+        if not breaches.answered(log=self.log, detail=detail):
+            raise Mismatch(detail)
 
     def _pending(self) -> list[Pending]:
         return self._read(_PENDING, now=self.epoch)
@@ -154,6 +167,11 @@ class Sequencer:
         found = self._read(_BEHIND, start=self.swept, end=end)
         if len(found) < BATCH:
             self.swept = end if end < self.cursor[2] else 0
+        if found and Leaf.objects.filter(log=self.log).count() != self.peaks.size:
+            raise Mismatch(
+                f"Places were taken away from entries of the {self.log} log: it has fewer than its head of "
+                f"{self.peaks.size} says. Nothing is placed anew. Run verify_ledger; restore a backup that verifies."
+            )
         return found
 
     def _read(self, sql: str, **bounds: int) -> list[Pending]:
@@ -186,15 +204,17 @@ class Sequencer:
                 f"The newest head of the {self.log} log is not the one this sequencer made. Run verify_ledger."
             )
         if self.anchored != stands:
-            anchor.swap(self.log, self.anchored, notes.sign(str(stands), *self.signers))
-            self.anchored = stands
-        note = anchor.note(self.log) or ""
+            note = notes.sign(str(stands), *self.signers)
+            anchor.swap(self.log, self.anchored, note)
+            self.anchored, self.note = stands, note
+        elif anchor.newest(self.log) != stands:
+            raise Mismatch(f"The anchor of the {self.log} log was taken away or replaced. Put it back: {self.note!r}.")
         if self.published != stands:
-            publishing.files(self.log, self.published.size, stands.size)
-        cosigned, complete = self.witnesses.cosign(head, note, now)
-        self.text = note + cosigned
+            publishing.files(self.log, self.published, stands)
+        cosigned, complete = self.witnesses.cosign(head, self.note, now)
+        self.text = self.note + cosigned
         publishing.checkpoint(self.log, self.text, stands)
-        Checkpoint.objects.get_or_create(tree=head, defaults={"note": note, "signed_at": now})
+        Checkpoint.objects.get_or_create(tree=head, defaults={"note": self.note, "signed_at": now})
         self.published, self.settled = stands, complete
 
 

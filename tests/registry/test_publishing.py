@@ -1,14 +1,17 @@
 """What is published is a log that anybody can check from its files alone."""
 
 import shutil
+import time
+from datetime import timedelta
 
 import pytest
 from django.conf import settings
 from django.db import transaction
 
 from governance.management.commands.setup_platform import make_keys
-from registry import anchor, ledger, proofs, publishing, sequencing
+from registry import anchor, breaches, ledger, proofs, publishing, sequencing
 from registry.ledger import DECISIONS, GOVERNANCE
+from registry.models import Leaf
 from registry.refusals import Mismatch
 from registry.tlog import directory
 from registry.tlog.trust import Policy
@@ -104,3 +107,51 @@ def test_a_log_may_sign_with_a_post_quantum_key_as_well(committed):
     finally:
         for path in second.parent.glob("*.mldsa.*"):
             path.unlink()
+
+
+def test_entries_rewritten_before_they_are_published_are_not_published(committed):
+    enter(300)
+    shutil.rmtree(settings.PUBLISHED_LOG)
+    with builders.superuser("registry_ledgerentry") as execute:
+        execute("UPDATE registry_ledgerentry SET bytes = 'forged' WHERE subject = 'test:7'")
+    with pytest.raises(Mismatch, match="rewritten before they were published"):
+        sequencing.Sequencer.open(DECISIONS).advance(builders.now())
+    assert not (publishing.folder(DECISIONS) / "checkpoint").exists()
+
+
+def test_an_anchor_taken_away_while_the_sequencer_works_stops_it(committed):
+    enter(3)
+    running = sequencing.Sequencer.open(DECISIONS)
+    published = publishing.note(DECISIONS)
+    anchor.path(DECISIONS).unlink()
+    with pytest.raises(Mismatch, match="taken away or replaced"):
+        running.advance(builders.now())
+    assert publishing.note(DECISIONS) == published
+
+
+def test_an_entry_whose_place_was_taken_away_is_not_placed_anew(committed):
+    enter(300)
+    running = sequencing.Sequencer.open(DECISIONS)
+    with builders.superuser("registry_leaf") as execute:
+        execute("DELETE FROM registry_leaf WHERE log = 'decisions' AND index = 7")
+    with pytest.raises(Mismatch, match="Places were taken away"):
+        running.advance(builders.now(), sweep=True)
+    assert Leaf.objects.filter(log=DECISIONS).count() == 299
+
+
+def test_under_a_clock_set_back_nothing_is_signed_until_a_person_answers_for_it(committed):
+    enter(3)
+    running = sequencing.Sequencer.open(DECISIONS)
+    published = publishing.note(DECISIONS)
+    with transaction.atomic():
+        ledger.append("test.done", subject="test:1", actor="test", at=builders.now(), facts={}, log=DECISIONS)
+    back = builders.now() - timedelta(hours=1)
+    with pytest.raises(Mismatch, match="clock was set back") as refusal:
+        running.advance(back)
+    assert publishing.note(DECISIONS) == published
+    breach = breaches.record(log=DECISIONS, kind="refused", detail=refusal.value.detail, now=back)
+    breaches.answer(breach_id=breach.pk, reason="It was an hour ahead.", by="service:test", now=builders.now())
+    end = time.monotonic() + 60
+    while running.peaks.size < 5 and time.monotonic() < end:
+        running.advance(back)
+    assert check().checkpoint.size == 5

@@ -1,12 +1,13 @@
 """Run the sequencer until told to stop."""
 
+import logging
 import signal
 import threading
 import time
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 from django.utils import timezone
 
 from registry import breaches, sequencing
@@ -14,8 +15,12 @@ from registry.ledger import LOGS
 from registry.refusals import Mismatch
 
 INTERVAL = 0.2  # seconds between batches: half of it is the mean wait of an entry for its place
+PACE = 0.5  # seconds between two published checkpoints of a busy log, each cosigned
 SWEEP = 300  # batches between two looks behind the cursor
 RETRY = 10.0  # seconds until a refused log is taken up again: somebody may have put right what was wrong
+
+
+log = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -34,9 +39,10 @@ class Command(BaseCommand):
         close_old_connections()
         if not sequencing.stand_by(stop.is_set):
             return
+        session = connection.connection  # the lock lives and dies with it
         lines = [_Line(log, self) for log in LOGS]
         turn = 0
-        while not stop.is_set():
+        while not stop.is_set() and connection.connection is session:
             placed = [line.advance(sweep=turn % SWEEP == 0) for line in lines]
             turn += 1
             stop.wait(0 if sequencing.BATCH in placed else INTERVAL)
@@ -48,20 +54,34 @@ class _Line:
     def __init__(self, log: str, command: BaseCommand) -> None:
         self._log, self._command = log, command
         self._sequencer: sequencing.Sequencer | None = None
-        self._due = 0.0
+        self._due = self._publish = 0.0
 
     def advance(self, *, sweep: bool) -> int:
-        """Sequence what is pending; return how much. What is refused is a breach, red until a person answers it."""
+        """Sequence what is pending; return how much. What is refused is a breach, red until a person answers it.
+
+        So is what breaks: whatever somebody put into one log must not stop the other.
+        """
         if self._sequencer is None and time.monotonic() < self._due:
             return 0
         try:
             self._sequencer = self._sequencer or self._open()
-            return self._sequencer.advance(timezone.now(), sweep=sweep)
+            publish = time.monotonic() >= self._publish
+            if publish:
+                self._publish = time.monotonic() + PACE
+            return self._sequencer.advance(timezone.now(), sweep=sweep, publish=publish)
         except Mismatch as mismatch:
-            self._sequencer, self._due = None, time.monotonic() + RETRY
-            self._command.stderr.write(mismatch.detail)
-            breaches.record(log=self._log, kind="refused", detail=mismatch.detail, now=timezone.now())
-            return 0
+            return self._refuse(mismatch.detail)
+        except Exception as error:
+            if not connection.is_usable():
+                raise
+            log.exception("the %s log broke", self._log)
+            return self._refuse(f"Sequencing broke: {type(error).__name__}. The sequencer's output says where.")
+
+    def _refuse(self, detail: str) -> int:
+        self._sequencer, self._due = None, time.monotonic() + RETRY
+        self._command.stderr.write(detail)
+        breaches.record(log=self._log, kind="refused", detail=detail, now=timezone.now())
+        return 0
 
     def _open(self) -> sequencing.Sequencer:
         opened = sequencing.Sequencer.open(self._log)
