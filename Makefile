@@ -6,7 +6,7 @@ UV := $(BIN)/uv pip install --quiet --require-hashes --no-build --python $(BIN)/
 MYPY := SECRET_KEY=types DATABASE_URL=postgresql://types@/types $(BIN)/mypy
 PLATFORM := $(BIN)/python -m governance.platform
 
-.PHONY: demo run test lint clean
+.PHONY: demo run test attack lint clean
 
 demo: $(VENV)/.demo  ## the whole road, live, on a platform that keeps running (DEMO_ONCE=1: check each step, stop, exit)
 	@$(PLATFORM) demo
@@ -17,6 +17,9 @@ run: $(VENV)/.demo  ## the platform without the walk; Ctrl-C stops all of it
 test: $(VENV)/.dev  ## linters, types, import contract and the whole suite on real servers
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/lint-imports --no-cache --no-logo && $(MYPY)
 	@$(PLATFORM) exec -- $(BIN)/pytest -n auto $(ARGS)
+
+attack: $(VENV)/.demo  ## every tampering route against a platform of its own: what caught it (WRITE=1: into the README)
+	@$(BIN)/python -m tests.attacks
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/lint-imports --no-cache --no-logo && $(MYPY)

@@ -1,6 +1,5 @@
 """What somebody with power over the machine can do to the record, and what catches it."""
 
-import json
 import time
 
 import pytest
@@ -11,13 +10,14 @@ from django.db.utils import ProgrammingError
 from governance import privileges
 from registry import anchor, canonical, ledger, proofs, sequencing
 from registry.ledger import GOVERNANCE
-from registry.models import Checkpoint, LedgerEntry, Tile, Tree
+from registry.models import Checkpoint, LedgerEntry, Tree
 from registry.refusals import Mismatch
 from registry.tlog import merkle, notes
 from registry.tlog.notes import Signer
 from scoring import serving
 from scoring.models import Decision, RefusedLoad
 from tests import builders
+from tests.attacks.forging import forge, forge_tree
 
 
 @pytest.mark.parametrize("statement", ["UPDATE {} SET id = id", "DELETE FROM {}", "TRUNCATE {} CASCADE"])
@@ -71,29 +71,6 @@ def logged(committed):
     builders.sequence()
     call_command("verify_ledger")
     return older
-
-
-def forge(execute, *, columns=True):
-    """Say that somebody else registered the version."""
-    entry = LedgerEntry.objects.get(event="version.registered")
-    said = json.loads(bytes(entry.bytes)) | {"actor": "user:999"}
-    execute("UPDATE registry_ledgerentry SET bytes = %s WHERE id = %s", [json.dumps(said).encode(), entry.pk])
-    if columns:
-        execute("UPDATE registry_ledgerentry SET actor = 'user:999' WHERE id = %s", [entry.pk])
-
-
-def forge_tree(execute):
-    """Recompute every tile and head over the entries as they now are."""
-    rows = LedgerEntry.objects.filter(leaf_row__log=GOVERNANCE).order_by("leaf_row__index")
-    leaves = [merkle.leaf_hash(bytes(data)) for data in rows.values_list("bytes", flat=True)]
-    for tile in Tile.objects.filter(log=GOVERNANCE, level=0):
-        held = leaves[tile.number * 256 : tile.number * 256 + 256]
-        execute(
-            "UPDATE registry_tile SET hashes = %s, root = %s WHERE id = %s",
-            [b"".join(held), merkle.root_of(held), tile.pk],
-        )
-    for head in Tree.objects.filter(log=GOVERNANCE):
-        execute("UPDATE registry_tree SET root = %s WHERE id = %s", [merkle.root_of(leaves[: head.size]), head.pk])
 
 
 def refuses(words, *, sequencer=True):
