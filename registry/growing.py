@@ -13,7 +13,6 @@ from registry.models import Leaf, Tile, Tree
 from registry.refusals import Mismatch
 from registry.tlog import merkle, writers
 
-_LONGEST = 40  # characters of a writer's name
 _LEAVES = "COPY registry_leaf (log, index, entry_id, writer, number) FROM STDIN"
 
 
@@ -51,7 +50,7 @@ def _put_leaves(
 
 def _storable(claim: tuple[str, int] | None) -> tuple[str, int | None]:
     """Return a claim as columns hold it; what no writer of ours says is kept as nobody's."""
-    if claim is None or len(claim[0]) > _LONGEST or "\0" in claim[0] or not 0 < claim[1] < 1 << 63:
+    if claim is None or not 0 < claim[1] < 1 << 63:
         return "", None
     return claim
 

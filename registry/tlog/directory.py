@@ -16,7 +16,7 @@ from registry.tlog.merkle import TILE_WIDTH
 from registry.tlog.notes import LARGEST_NOTE
 from registry.tlog.tiles import Tile
 from registry.tlog.trust import Policy, Trusted
-from registry.tlog.writers import Fault, Writers
+from registry.tlog.writers import Writers
 
 CHECKPOINT = "checkpoint"
 
@@ -90,12 +90,14 @@ def verify_entries(folder: Path, checkpoint: Checkpoint) -> Writers:
             entries = tiles.unbundle(data)
         if len(entries) != width:
             raise Mismatch(f"{bundle.path}: it holds {len(entries)} entries, not {width}.")
-        _judge(writers, entries)
+        for entry in entries:
+            writers.feed(entry)
         grown.add(0, [merkle.leaf_hash(entry) for entry in entries])
     if grown.root() != checkpoint.root:
         raise Mismatch(f"{CHECKPOINT}: its root is not the one of the {checkpoint.size} entries.")
-    if writers.gaps:
-        raise Mismatch(f"{writers.gaps[0]}, and no entry acknowledges it.")
+    wrong = sorted([*writers.gaps, *writers.faults], key=lambda item: item.index)
+    if wrong:
+        raise Mismatch(f"{wrong[0]}, and no later entry acknowledges it.")
     return writers
 
 
@@ -144,13 +146,6 @@ def _named(tile: Tile) -> Iterator[None]:
         yield
     except Mismatch as mismatch:
         raise Mismatch(f"{tile.path}: {mismatch.detail}") from mismatch
-
-
-def _judge(writers: Writers, entries: Sequence[bytes]) -> None:
-    for entry in entries:
-        for found in writers.feed(entry):
-            if isinstance(found, Fault):  # a gap may still be acknowledged behind it
-                raise Mismatch(f"{found}.")
 
 
 def _first_difference(tile: Tile, expected: Sequence[bytes], found: Sequence[bytes]) -> str:

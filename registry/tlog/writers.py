@@ -2,19 +2,21 @@
 
 Each of our entries is a JSON object that names its writer and the writer's own count of entries, from 1 on, as
 `"writer": [id, number]`. A number that does not follow its predecessor is a fault, and so is a time (`at`) that goes
-back: both are what somebody leaves behind who takes an entry away or slips one in. A gap that was found and accepted is
-explained by an entry `gap.acknowledged` with the facts `{"writer": id, "from": a, "to": b}`, before or behind it.
-Entries in any other form, as in other people's logs, are not judged.
+back: both are what somebody leaves behind who takes an entry away or slips one in. What was found and looked into is
+explained by a later entry: a gap by `gap.acknowledged` with the facts `{"writer": id, "from": a, "to": b}`, a fault by
+`breach.acknowledged` with the facts `{"writer": id, "number": n, "index": i}`. Each explains exactly what it names, and
+nothing that comes after it. Entries in any other form, as in other people's logs, are not judged.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
-ACKNOWLEDGED = "gap.acknowledged"
+GAP_ACKNOWLEDGED, FAULT_ACKNOWLEDGED = "gap.acknowledged", "breach.acknowledged"
+LONGEST_NAME = 40  # characters: what has a longer name is no writer of ours
 SLACK = timedelta(seconds=5)  # clocks are corrected, and entries of one writer may pass each other
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -35,7 +37,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Fault:
-    """What no acknowledgement explains: a number that comes twice or late, or a time that goes back."""
+    """An entry that is no successor: its number comes twice or late, or its time goes back."""
 
     writer: str
     number: int
@@ -47,15 +49,29 @@ class Fault:
 
 
 class Writers:
-    """The counters as they stand after the entries fed so far; memory grows with writers and gaps, not with entries."""
+    """The counters as they stand after the entries fed so far; memory grows with writers and faults, not with entries.
 
-    def __init__(self, *, size: int = 0, recall: Callable[[str], int] = lambda writer: 0) -> None:
+    Counters that begin in the middle, with `recall`, only tell what they see: what is explained needs the whole log.
+    """
+
+    def __init__(self, *, size: int = 0, recall: Callable[[str], int] | None = None) -> None:
         """Begin at an index; `recall` tells the last number before it of a writer that is met for the first time."""
         self.size = size
-        self.gaps: list[Gap] = []  # not explained yet
-        self.acknowledged: list[tuple[str, int, int]] = []  # writer, first and last number
+        self.acknowledged: list[tuple[str, int, int]] = []  # gaps: writer, first and last number
+        self.explained: list[Fault] = []  # faults that were acknowledged
         self._recall = recall
         self._last: dict[str, tuple[int, datetime]] = {}
+        self._open: dict[tuple[str, str, int, int], Gap | Fault] = {}  # by what acknowledges it
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """What is missing and not acknowledged yet, in the order it was found."""
+        return [item for item in self._open.values() if isinstance(item, Gap)]
+
+    @property
+    def faults(self) -> list[Fault]:
+        """The faults that are not acknowledged yet, in the order they were found."""
+        return [item for item in self._open.values() if isinstance(item, Fault)]
 
     def feed(self, entry: bytes) -> list[Gap | Fault]:
         """Take the next entry, and return what it shows to be wrong."""
@@ -65,53 +81,68 @@ class Writers:
         """Take the next entry; return its writer and number, if it names them, and what it shows to be wrong."""
         index = self.size
         self.size += 1
-        if b'"writer"' not in entry:  # most entries of other logs, without the cost of parsing them
+        said = _said(entry)
+        self._accept(said.get("event"), said.get("facts"))
+        claim = _claim(said.get("writer"))
+        if claim is None:
             return None, []
-        try:
-            said = orjson.loads(entry)
-        except orjson.JSONDecodeError:
-            return None, []
-        if type(said) is not dict:
-            return None, []
-        if said.get("event") == ACKNOWLEDGED:
-            self._accept(said.get("facts"))
-        named = said.get("writer")
-        if type(named) is not list or [type(part) for part in named] != [str, int]:
-            return None, []
-        writer, number = named
-        return (writer, number), self._count(writer, number, said.get("at"), index)
+        found = self._count(*claim, said.get("at"), index)
+        if self._recall is None:
+            self._open |= {_acknowledged_by(item): item for item in found}
+        return claim, found
 
     def _count(self, writer: str, number: int, at: Any, index: int) -> list[Gap | Fault]:
-        last, newest = self._last.get(writer) or (self._recall(writer), _NEVER)
+        last, newest = self._last.get(writer) or (self._recall(writer) if self._recall else 0, _NEVER)
         when = _moment(at)
         if number == last + 1 and when >= newest:  # nearly always
             self._last[writer] = (number, when)
             return []
-        self._last[writer] = (max(number, last), max(when, newest))
-        found: list[Gap | Fault] = []
+        back = when != _NEVER and newest - when > SLACK
+        # A clock that was set back goes on from there: one fault, not one of every entry until it has caught up.
+        self._last[writer] = (max(number, last), when if back else max(when, newest))
+        found: list[Gap | Fault] = [Gap(writer, last + 1, number - 1, index)] if number > last + 1 else []
+        wrong = [f"its time goes back from {newest} to {when}"] if back else []
         if number <= last:
-            found.append(Fault(writer, number, index, "a number comes twice or late"))
-        elif number > last + 1:
-            gap = Gap(writer, last + 1, number - 1, index)
-            found.append(gap)
-            self.gaps += self._left_of(gap)
-        if when != _NEVER and newest - when > SLACK:
-            found.append(Fault(writer, number, index, f"its time goes back from {newest} to {when}"))
+            wrong.insert(0, "a number comes twice or late")
+        if wrong:
+            found.append(Fault(writer, number, index, " and ".join(wrong)))
         return found
 
-    def _accept(self, facts: Any) -> None:
+    def _accept(self, event: Any, facts: Any) -> None:
         match facts:
-            case {"writer": str(writer), "from": int(first), "to": int(last)}:
-                self.acknowledged.append((writer, first, last))
-                self.gaps = [left for gap in self.gaps for left in self._left_of(gap)]
+            case {"writer": str(writer), "from": int(first), "to": int(last)} if event == GAP_ACKNOWLEDGED:
+                if self._open.pop((GAP_ACKNOWLEDGED, writer, first, last), None):
+                    self.acknowledged.append((writer, first, last))
+            case {"writer": str(writer), "number": int(number), "index": int(index)} if event == FAULT_ACKNOWLEDGED:
+                fault = self._open.pop((FAULT_ACKNOWLEDGED, writer, number, index), None)
+                if isinstance(fault, Fault):
+                    self.explained.append(fault)
 
-    def _left_of(self, gap: Gap) -> list[Gap]:
-        """Return what the acknowledgements so far leave of a gap."""
-        left = [gap]
-        for writer, first, last in self.acknowledged:
-            if writer == gap.writer:
-                left = [part for item in left for part in _without(item, first, last)]
-        return left
+
+def _said(entry: bytes) -> dict[str, Any]:
+    """Return what an entry says; nothing for one in another form than ours."""
+    if b'"writer"' not in entry:  # most entries of other logs, without the cost of parsing them
+        return {}
+    try:
+        said = orjson.loads(entry)
+    except orjson.JSONDecodeError:
+        return {}
+    return said if type(said) is dict else {}
+
+
+def _claim(named: Any) -> tuple[str, int] | None:
+    """Return the writer and number that an entry names, if they can be those of a writer of ours."""
+    if type(named) is not list or [type(part) for part in named] != [str, int]:
+        return None
+    writer, number = named
+    return (writer, number) if 0 < len(writer) <= LONGEST_NAME and "\0" not in writer else None
+
+
+def _acknowledged_by(item: Gap | Fault) -> tuple[str, str, int, int]:
+    """Return the event and the facts that explain what is wrong."""
+    if isinstance(item, Gap):
+        return GAP_ACKNOWLEDGED, item.writer, item.first, item.last
+    return FAULT_ACKNOWLEDGED, item.writer, item.number, item.index
 
 
 def _moment(at: Any) -> datetime:
@@ -121,11 +152,3 @@ def _moment(at: Any) -> datetime:
     except (TypeError, ValueError):
         return _NEVER
     return when if when.tzinfo else _NEVER
-
-
-def _without(gap: Gap, first: int, last: int) -> list[Gap]:
-    if last < gap.first or first > gap.last or last < first:
-        return [gap]
-    before = [replace(gap, last=first - 1)] if first > gap.first else []
-    after = [replace(gap, first=last + 1)] if last < gap.last else []
-    return before + after

@@ -172,13 +172,19 @@ def test_a_log_whose_writer_skipped_a_number_is_refused_by_name(tmp_path):
 
 def test_a_log_whose_writer_counted_twice_is_refused_by_name(tmp_path):
     log = Log(entries_of([1, 2, 2, 3]))
-    refused(log, log.publish(tmp_path), "writer w3f9: a number comes twice or late (number 2) at entry 2.")
+    refused(log, log.publish(tmp_path), "writer w3f9: a number comes twice or late (number 2) at entry 2, and no")
 
 
 def test_a_gap_that_was_acknowledged_is_told(tmp_path):
     accepted = entries_of([7], event="gap.acknowledged", facts={"writer": "w3f9", "from": 3, "to": 4})
     log = Log([*entries_of([1, 2, 5, 6]), *accepted])
     assert check(log, log.publish(tmp_path))[1].acknowledged == [("w3f9", 3, 4)]
+
+
+def test_a_fault_that_was_answered_is_told(tmp_path):
+    answered = entries_of([4], event="breach.acknowledged", facts={"writer": "w3f9", "number": 2, "index": 2})
+    log = Log([*entries_of([1, 2, 2, 3]), *answered])
+    assert [fault.index for fault in check(log, log.publish(tmp_path))[1].explained] == [2]
 
 
 def test_the_quorum_is_asked_for_before_a_file_is_read(tmp_path):

@@ -1,5 +1,6 @@
 """Counters of writers: an entry left out, come twice or gone back in time is named; a known gap is explained."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -61,31 +62,80 @@ def test_time_may_go_back_five_seconds_and_no_more():
     assert fed(entry("w1", 1, seconds=10), entry("w2", 1, seconds=0))[1] == []  # clocks of two machines
 
 
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_an_acknowledged_gap_is_explained_before_it_and_behind_it(place):
-    entries = [entry("w1", 1), entry("w1", 5)]
-    entries.insert(place, accepted(2, 4))
-    writers, found = fed(*entries)
+def test_an_acknowledged_gap_is_explained():
+    writers, found = fed(entry("w1", 1), entry("w1", 5), accepted(2, 4))
     assert writers.gaps == []
     assert writers.acknowledged == [("w1", 2, 4)]
     assert [type(item) for item in found] == [Gap]  # it is still told when it is seen
 
 
-@pytest.mark.parametrize(
-    ("ranges", "left"),
-    [
-        ([(2, 3)], [(4, 9)]),
-        ([(4, 5)], [(2, 3), (6, 9)]),
-        ([(7, 99)], [(2, 6)]),
-        ([(2, 5), (6, 9)], []),
-        ([(10, 12)], [(2, 9)]),
-        ([(9, 2)], [(2, 9)]),
-    ],
-)
-def test_what_is_not_acknowledged_remains(ranges, left):
-    notes = [accepted(*item, by=("auditor", number)) for number, item in enumerate(ranges, 1)]
-    writers, _ = fed(entry("w1", 1), entry("w1", 10), *notes)
-    assert [(gap.first, gap.last) for gap in writers.gaps] == left
+@pytest.mark.parametrize("place", [0, 1])
+def test_nothing_is_acknowledged_ahead(place):
+    entries = [entry("w1", 1), entry("w1", 5)]
+    entries.insert(place, accepted(2, 4))
+    writers, _ = fed(*entries)
+    assert [(gap.first, gap.last) for gap in writers.gaps] == [(2, 4)]
+    assert writers.acknowledged == []
+
+
+@pytest.mark.parametrize("asked", [(2, 3), (3, 9), (1, 10), (2, 10**18), (9, 2), (10, 12)])
+def test_an_acknowledgement_is_of_exactly_the_gap(asked):
+    writers, _ = fed(entry("w1", 1), entry("w1", 10), accepted(*asked))
+    assert [(gap.first, gap.last) for gap in writers.gaps] == [(2, 9)]
+    assert writers.acknowledged == []
+
+
+def answered(writer, number, index, *, by=("auditor", 1)):
+    facts = {"writer": writer, "number": number, "index": index}
+    return entry(*by, event="breach.acknowledged", facts=facts)
+
+
+TWICE = (entry("w1", 1), entry("w1", 2), entry("w1", 1))
+BACK = (entry("w1", 1, seconds=6), entry("w1", 2), entry("w1", 3))
+
+
+@pytest.mark.parametrize(("entries", "fault"), [(TWICE, ("w1", 1, 2)), (BACK, ("w1", 2, 1))])
+def test_a_fault_is_explained_by_the_answer_to_it(entries, fault):
+    assert [(item.writer, item.number, item.index) for item in fed(*entries)[0].faults] == [fault]
+    writers, _ = fed(*entries, answered(*fault))
+    assert writers.faults == []
+    assert [(item.writer, item.number, item.index) for item in writers.explained] == [fault]
+
+
+@pytest.mark.parametrize("asked", [("w2", 1, 2), ("w1", 2, 2), ("w1", 1, 1), ("w1", 1, 3)])
+def test_an_answer_is_of_exactly_the_fault(asked):
+    writers, _ = fed(*TWICE, answered(*asked))
+    assert (len(writers.faults), writers.explained) == (1, [])
+
+
+def test_a_fault_is_not_answered_ahead():
+    writers, _ = fed(answered("w1", 1, 3), *TWICE)
+    assert (len(writers.faults), writers.explained) == (1, [])
+
+
+def test_an_entry_may_be_wrong_twice_over_and_is_one_fault():
+    writers, _ = fed(entry("w1", 1, seconds=9), entry("w1", 1))
+    assert "twice or late and its time goes back" in str(writers.faults[0])
+    assert len(writers.faults) == 1
+
+
+def test_a_clock_that_was_set_back_is_one_fault():
+    writers, _ = fed(entry("w1", 1, seconds=3600), *(entry("w1", n, seconds=n) for n in range(2, 50)))
+    assert [fault.number for fault in writers.faults] == [2]
+
+
+def test_thousands_of_gaps_and_of_acknowledgements_take_no_time():
+    gaps = [entry(f"w{n % 7}", 2 * (n // 7 + 1)) for n in range(20_000)]
+    foreign = [accepted(2 * n + 1, 2 * n + 1, writer="elsewhere", by=("auditor", n + 1)) for n in range(20_000)]
+    begun = time.process_time()
+    writers, _ = fed(*gaps, *foreign)
+    assert time.process_time() - begun < 5  # quadratic, it would take hours
+    assert len(writers.gaps) == 20_000
+
+
+def test_counters_that_begin_in_the_middle_keep_nothing():
+    writers, found = fed(*(entry("w1", 2 * n + 2) for n in range(50)), recall=lambda writer: 0)
+    assert (len(found), writers.gaps) == (50, [])
 
 
 def test_an_acknowledgement_is_of_one_writer():
@@ -107,6 +157,9 @@ def test_an_acknowledgement_is_of_one_writer():
         b'{"writer":[1,7]}',
         b'{"writer":["w1",true]}',
         b'{"writer":["w1",7.0]}',
+        b'{"writer":["",7]}',
+        b'{"writer":["w\\u0000",7]}',
+        orjson.dumps({"writer": ["\u5b57" * 1150, 7]}),
         b'{"facts":{"writer":["w1",7]}}',
         b'{"event":"gap.acknowledged","facts":["writer"]}',
         b'{"event":"gap.acknowledged","facts":{"writer":"w1","from":"2","to":3}}',
