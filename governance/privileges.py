@@ -173,9 +173,19 @@ def _as_itself(role: str) -> str:
     return f"actor = '{SPEAKS[role]}' OR starts_with(actor, 'user:')"
 
 
-# An offline verifier sees only the bytes: they must say what the columns that were judged say.
-_REPEATED = """
-convert_from(bytes, 'UTF8')::jsonb @> jsonb_build_object('event', event, 'actor', actor, 'subject', subject, 'id', uuid)
+# An offline verifier sees only the bytes: they must say what the columns that were judged say, in the form of
+# `ledger.append`, which any parser of JSON reads alike: one line, no name twice, no deep nesting, and in plain letters
+# at its end the writer, whose numbers tell when an entry was left out. OFFSET 0 keeps PostgreSQL from parsing anew for
+# each condition.
+_REPEATED = r"""
+SELECT said @> jsonb_build_object(
+        'v', 1, 'event', event, 'actor', actor, 'subject', subject, 'id', uuid, 'facts', jsonb_build_object())
+    AND said ->> 'at' ~ '^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{6})?\+00:00$'
+    AND (said ->> 'at')::timestamptz = at
+    AND text ~ '^[^\n]*,"writer":\["[^"\\]{1,40}",[1-9][0-9]{0,17}\]\}$'
+    AND text IS JSON OBJECT WITH UNIQUE KEYS
+    AND NOT jsonb_path_exists(said, '$.**{16}')
+FROM (SELECT text, text::jsonb AS said FROM (SELECT convert_from(bytes, 'UTF8') AS text OFFSET 0) AS read OFFSET 0) AS e
 """
 
 

@@ -8,7 +8,8 @@ from django.db import connection, transaction
 from django.db.utils import DataError, ProgrammingError
 
 from governance.privileges import APP, EVENTS, GOVERNOR, ROLES, SCORING, SEQUENCER
-from registry.ledger import DECISIONS, GOVERNANCE, LOGS
+from registry import ledger
+from registry.ledger import DECISIONS, GOVERNANCE, LOGS, Event
 from registry.models import LedgerEntry
 from tests import builders
 
@@ -26,15 +27,23 @@ EXCEPTIONS = {
     "role.changed": set(),
 }
 
-WORDS = ("row-level security", "permission denied", "invalid input syntax", "invalid byte sequence")
+WORDS = (
+    *("row-level security", "permission denied", "invalid input syntax", "invalid byte sequence"),
+    *("Unicode", "out of range"),
+)
+
+
+def dumped(told):
+    return json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def enter(role, *, log=GOVERNANCE, event="person.added", actor="user:1", data=None, **said):
     """Enter an event by raw SQL as a role; say whether the database took it."""
     named = {"event": event, "subject": "user:9", "actor": actor}
     entry = {"uuid": uuid.uuid4(), "log": log, "at": builders.now(), **named}
-    told = {"id": str(entry["uuid"]), "facts": {}, **named, **said}
-    entry["bytes"] = json.dumps(told).encode() if data is None else data(told)
+    told = {"id": str(entry["uuid"]), "v": 1, "at": entry["at"].isoformat(), "facts": {}, "writer": ["w1", 1]}
+    told |= {**named, **said}
+    entry["bytes"] = dumped(told) if data is None else data(told)
     before = LedgerEntry.objects.count()
     try:
         with transaction.atomic(), connection.cursor() as cursor:
@@ -101,14 +110,65 @@ def test_the_bytes_say_what_the_columns_say(db, lie):
         lambda told: b"x",
         lambda told: b"[]",
         lambda told: b"\xff",
-        lambda told: json.dumps([told]).encode(),
-        lambda told: json.dumps({"facts": told}).encode(),
-        lambda told: json.dumps(told).encode()[:-1] + b', "event": "deployment.made"}',
-        lambda told: json.dumps(told).encode()[:-1] + b', "ev\\u0065nt": "deployment.made"}',
+        lambda told: dumped([told]),
+        lambda told: dumped({"facts": told, "writer": ["w1", 1]}),
+        lambda told: dumped({"at": 1, **told})[:-1] + b',"event":"deployment.made"}',
+        lambda told: dumped(told).replace(b',"id"', b',"event":"deployment.made","id"'),
+        lambda told: dumped(told).replace(b',"id"', b',"ev\\u0065nt":"person.added","id"'),
+        lambda told: dumped(told).replace(b"{}", b'{"a":1,"a":2}'),
+        lambda told: dumped(told).replace(b',"id"', b',\n"id"'),
+        lambda told: dumped(told) + b"\n",
+        lambda told: dumped(told).replace(b'"writer"', b'"\\u0077riter"'),
+        lambda told: dumped(told).replace(b"{}", b'{"a":' + b"[" * 1500 + b"]" * 1500 + b"}"),
+        lambda told: dumped(told).replace(b"{}", b'{"a":' * 20 + b"1" + b"}" * 20),
+        lambda told: dumped(told).replace(b'["w1",1]', b'["w1",1.0]'),
+        lambda told: dumped(told).replace(b'["w1",1]', b'["w1",1e0]'),
     ],
 )
 def test_bytes_that_say_it_in_another_form_are_refused(db, data):
+    assert enter(APP, data=dumped)
     assert not enter(APP, data=data)
+
+
+@pytest.mark.parametrize("name", ["v", "at", "facts", "writer", "id", "event", "subject", "actor"])
+def test_an_entry_without_a_part_is_refused(db, name):
+    assert not enter(APP, data=lambda told: dumped({key: value for key, value in told.items() if key != name}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("v", value) for value in (0, 2, "1", None, [1])),
+        *(("facts", value) for value in (None, [], "facts", 1)),
+        *(("writer", value) for value in (None, "w1", [], ["w1"], [1, "w1"], ["w1", "1"], ["w1", True], ["w1", 1, 2])),
+        *(("writer", [value, 1]) for value in ("", "w" * 41, "字" * 1150, "w\0", 'w"', ["w"], None)),
+        *(("writer", ["w1", value]) for value in (0, -1, 1.5, None, 10**18, [1])),
+        *(("at", value) for value in (None, 1, "", "now", "infinity", "yesterday", "2026-01-01T24:00:00+00:00")),
+        *(("at", value) for value in ("2026-01-01T00:00:00+00:00", "2026-01-01", "2026-99-01T00:00:00+00:00")),
+    ],
+)
+def test_a_part_of_another_form_is_refused(db, name, value):
+    assert not enter(APP, **{name: value})
+
+
+def test_names_of_forty_letters_and_quotes_in_facts_are_taken(db):
+    assert enter(APP, writer=["字" * 40, 10**18 - 1], facts={"said": '"\\\n,"writer":["w1",1]}', "n": [[{"a": [1.5]}]]})
+
+
+def test_a_moment_is_said_in_the_one_form_that_compares_as_text(db):
+    assert enter(APP, data=dumped)
+    assert not enter(APP, data=lambda told: dumped({**told, "at": told["at"].replace("+00:00", "Z")}))
+    assert not enter(APP, data=lambda told: dumped({**told, "at": told["at"].replace("T", " ")}))
+
+
+def test_what_the_platform_enters_has_the_form_that_is_demanded(people):
+    moment = builders.now().replace(microsecond=0)  # then its text has no fraction
+    facts = {"text": '字\n"\\', "empty": {}, "deep": [[[[{"a": None}]]]]}
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL ROLE {APP}")
+        made = ledger.append(Event.PERSON_ADDED, subject="user:9", actor="user:1", at=moment, facts=facts)
+        cursor.execute("RESET ROLE")
+    assert ledger.facts_of(made) == facts
 
 
 def test_nobody_but_the_sequencer_and_the_pages_reads_entries(db):
