@@ -148,10 +148,12 @@ def _inserts() -> Iterator[str]:
 def _entering() -> Iterator[str]:
     """Everybody with the right to read entries reads all; each writer enters its own events, as itself."""
     table = LedgerEntry._meta.db_table
+    modern = connection.pg_version >= 160000  # PostgreSQL 15 cannot ask whether a name comes twice
+    repeated = _REPEATED.replace("{unique}", "text IS JSON OBJECT WITH UNIQUE KEYS" if modern else "true")
     yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
     yield from _policy("read", f"FOR SELECT TO {', '.join(ROLES)} USING (true)")
     for role, entered in ENTERS.items():
-        check = f"({_own(entered)}) AND ({_as_itself(role)}) AND ({_REPEATED})"
+        check = f"({_own(entered)}) AND ({_as_itself(role)}) AND ({repeated})"
         yield from _policy(f"enter_{role}", f"FOR INSERT TO {role} WITH CHECK ({check})")
 
 
@@ -183,7 +185,7 @@ SELECT said @> jsonb_build_object(
     AND said ->> 'at' ~ '^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{6})?\+00:00$'
     AND (said ->> 'at')::timestamptz = at
     AND text ~ '^[^\n]*,"writer":\["[^"\\]{1,40}",[1-9][0-9]{0,17}\]\}$'
-    AND text IS JSON OBJECT WITH UNIQUE KEYS
+    AND {unique}
     AND NOT jsonb_path_exists(said, '$.**{16}')
 FROM (SELECT text, text::jsonb AS said FROM (SELECT convert_from(bytes, 'UTF8') AS text OFFSET 0) AS read OFFSET 0) AS e
 """

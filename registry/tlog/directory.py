@@ -16,7 +16,7 @@ from registry.tlog.merkle import TILE_WIDTH
 from registry.tlog.notes import LARGEST_NOTE
 from registry.tlog.tiles import Tile
 from registry.tlog.trust import Policy, Trusted
-from registry.tlog.writers import Writers
+from registry.tlog.writers import Fault, Gap, Writers
 
 CHECKPOINT = "checkpoint"
 
@@ -95,7 +95,8 @@ def verify_entries(folder: Path, checkpoint: Checkpoint) -> Writers:
         grown.add(0, [merkle.leaf_hash(entry) for entry in entries])
     if grown.root() != checkpoint.root:
         raise Mismatch(f"{CHECKPOINT}: its root is not the one of the {checkpoint.size} entries.")
-    wrong = sorted([*writers.gaps, *writers.faults], key=lambda item: item.index)
+    found: list[Gap | Fault] = [*writers.gaps, *writers.faults]
+    wrong = sorted(found, key=lambda item: item.index)
     if wrong:
         raise Mismatch(f"{wrong[0]}, and no later entry acknowledges it.")
     return writers
