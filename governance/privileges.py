@@ -148,7 +148,8 @@ def _inserts() -> Iterator[str]:
 def _entering() -> Iterator[str]:
     """Everybody with the right to read entries reads all; each writer enters its own events, as itself."""
     table = LedgerEntry._meta.db_table
-    modern = connection.pg_version >= 160000  # PostgreSQL 15 cannot ask whether a name comes twice
+    # PostgreSQL 15 cannot ask whether a name comes twice.
+    modern = connection.pg_version >= 160000  # type: ignore[attr-defined]
     repeated = _REPEATED.replace("{unique}", "text IS JSON OBJECT WITH UNIQUE KEYS" if modern else "true")
     yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
     yield from _policy("read", f"FOR SELECT TO {', '.join(ROLES)} USING (true)")

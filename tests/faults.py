@@ -63,7 +63,7 @@ class Steps:
             for name in CALLS:
                 patch.setattr(os, name, self._taken(name, getattr(os, name)))
             patch.setattr(Path, "open", self._opened(Path.open))
-            patch.setattr(httpx.Client, "post", self._taken("ask", httpx.Client.post))
+            patch.setattr(httpx.Client, "send", self._taken("ask", httpx.Client.send))
             patch.setattr(connection, "_commit", self._in_session("commit", connection._commit))
             yield self
 
