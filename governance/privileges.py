@@ -185,7 +185,8 @@ SELECT said @> jsonb_build_object(
         'v', 1, 'event', event, 'actor', actor, 'subject', subject, 'id', uuid, 'facts', jsonb_build_object())
     AND said ->> 'at' ~ '^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{6})?\+00:00$'
     AND (said ->> 'at')::timestamptz = at
-    AND text ~ '^[^\n]*,"writer":\["[^"\\]{1,40}",[1-9][0-9]{0,17}\]\}$'
+    AND right(text, 74) ~ ',"writer":\["[^"\\]{1,40}",[1-9][0-9]{0,17}\]\}$'
+    AND strpos(text, chr(10)) = 0
     AND {unique}
     AND NOT jsonb_path_exists(said, '$.**{16}')
 FROM (SELECT text, text::jsonb AS said FROM (SELECT convert_from(bytes, 'UTF8') AS text OFFSET 0) AS read OFFSET 0) AS e

@@ -12,3 +12,11 @@ def uuid7() -> uuid.UUID:
     value = (value & ~(0xF << 76)) | (0x7 << 76)
     value = (value & ~(0x3 << 62)) | (0x2 << 62)
     return uuid.UUID(int=value)
+
+
+def is_identifier(text: str) -> bool:
+    """Say whether a text is a UUID as we write them; what an entry calls its subject may be anything."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False

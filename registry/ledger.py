@@ -15,7 +15,7 @@ from django.db.models import BooleanField, FloatField, QuerySet
 from django.db.models.expressions import RawSQL
 
 from registry import prepared, writers
-from registry.ids import uuid7
+from registry.ids import is_identifier, uuid7
 from registry.models import LedgerEntry
 from registry.refusals import Invalid
 
@@ -121,9 +121,19 @@ def _insert(row: tuple[Any, ...]) -> LedgerEntry:
 
 
 def facts_of(entry: LedgerEntry) -> dict[str, Any]:
-    """Return what an entry says."""
-    facts: dict[str, Any] = orjson.loads(bytes(entry.bytes))["facts"]
-    return facts
+    """Return what an entry says; nothing for one that an administrator's hand put there in another form."""
+    try:
+        said = orjson.loads(bytes(entry.bytes))
+    except orjson.JSONDecodeError:
+        return {}
+    facts = said.get("facts") if isinstance(said, dict) else None
+    return facts if isinstance(facts, dict) else {}
+
+
+def identifiers(kind: str, entries: Iterable[LedgerEntry]) -> set[str]:
+    """Return the identifiers of this kind that are the subject of an entry (`kind:id`)."""
+    named = {entry.subject.removeprefix(f"{kind}:") for entry in entries if entry.subject.startswith(f"{kind}:")}
+    return {name for name in named if is_identifier(name)}
 
 
 def about(subjects: Iterable[str]) -> QuerySet[LedgerEntry]:

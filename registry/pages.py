@@ -14,6 +14,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
+from registry import ledger, people
+from registry.ids import is_identifier
 from registry.models import LedgerEntry, ModelVersion, RegisteredModel, User
 from registry.refusals import Invalid, NotAllowed
 
@@ -117,16 +119,16 @@ class Line:
 def lines(entries: Iterable[LedgerEntry]) -> list[Line]:
     """Return entries as lines, people and subjects by their names: three queries however many there are."""
     rows = list(entries)
-    people, subjects = _people(rows), _subjects(rows)
-    return [_line(row, people, subjects) for row in rows]
+    persons, subjects = _people(rows), _subjects(rows)
+    return [_line(row, persons, subjects) for row in rows]
 
 
-def _line(row: LedgerEntry, people: dict[str, str], subjects: dict[str, tuple[str, str]]) -> Line:
+def _line(row: LedgerEntry, persons: dict[str, str], subjects: dict[str, tuple[str, str]]) -> Line:
     leaf = getattr(row, "leaf_row", None)
     kind, _, rest = row.subject.partition(":")
     plain = f"{kind} {rest[:12]}…" if len(rest) > 12 else f"{kind} {rest}"
-    about, about_url = subjects.get(row.subject, (people.get(row.subject, plain), ""))
-    if kind == "decision":
+    about, about_url = subjects.get(row.subject, (persons.get(row.subject, plain), ""))
+    if kind == "decision" and is_identifier(rest):
         about_url = reverse("decision", args=[rest])
     noun, _, verb = row.event.partition(".")
     return Line(
@@ -135,7 +137,7 @@ def _line(row: LedgerEntry, people: dict[str, str], subjects: dict[str, tuple[st
         at=row.at,
         event=row.event,
         what=f"{noun} {verb}".replace("_", " ").capitalize(),
-        who=people.get(row.actor, row.actor.removeprefix("service:") + " (service)"),
+        who=persons.get(row.actor, row.actor.removeprefix("service:") + " (service)"),
         about=about,
         about_url=about_url,
         url=reverse("ledger-entry", args=[row.log, leaf.index]) if leaf else reverse("ledger-waiting", args=[row.uuid]),
@@ -143,20 +145,18 @@ def _line(row: LedgerEntry, people: dict[str, str], subjects: dict[str, tuple[st
 
 
 def _people(rows: list[LedgerEntry]) -> dict[str, str]:
-    named = {name for row in rows for name in (row.actor, row.subject) if name.startswith("user:")}
-    users = User.objects.filter(pk__in=[name.removeprefix("user:") for name in named])
-    return {user.actor: user.get_full_name() or user.username for user in users}
+    users = people.known(name for row in rows for name in (row.actor, row.subject))
+    return {name: user.get_full_name() or user.username for name, user in users.items()}
 
 
 def _subjects(rows: list[LedgerEntry]) -> dict[str, tuple[str, str]]:
-    def of(kind: str) -> set[str]:
-        return {row.subject.partition(":")[2] for row in rows if row.subject.startswith(f"{kind}:")}
-
     found = {}
     for version in (
-        ModelVersion.objects.filter(pk__in=of("version")).select_related("model").only("number", "model__name")
+        ModelVersion.objects.filter(pk__in=ledger.identifiers("version", rows))
+        .select_related("model")
+        .only("number", "model__name")
     ):
         found[f"version:{version.pk}"] = (str(version), reverse("version", args=[version.model.name, version.number]))
-    for model in RegisteredModel.objects.filter(pk__in=of("model")).only("name"):
+    for model in RegisteredModel.objects.filter(pk__in=ledger.identifiers("model", rows)).only("name"):
         found[f"model:{model.pk}"] = (model.name, reverse("model", args=[model.name]))
     return found

@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import Group
@@ -47,6 +47,13 @@ def add(*, username: str, name: str, password: str | None, roles: Sequence[str],
 def roles_of(user: User) -> list[str]:
     """Return the names of a person's roles."""
     return sorted(user.groups.values_list("name", flat=True))
+
+
+def known(actors: Iterable[str]) -> dict[str, User]:
+    """Return the people among the names that entries use, by name; whatever names nobody is left out."""
+    numbers = {name: name.removeprefix("user:") for name in actors if name.startswith("user:")}
+    said = [int(text) for text in numbers.values() if text.isascii() and text.isdigit() and len(text) < 19]
+    return {user.actor: user for user in User.objects.filter(pk__in=said)}
 
 
 def demand_password(*, user: User, password: str, source: str, now: datetime) -> None:

@@ -8,18 +8,19 @@ from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from uuid import UUID
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 import orjson
 from django.db import connection, transaction
 
-from registry import anchor, epochs, growing, ledger, proofs
+from registry import anchor, canonical, epochs, growing, ledger, proofs
 from registry.ledger import Event
 from registry.models import Checkpoint, LedgerEntry, Tree
 from registry.refusals import Invalid, Mismatch
 from registry.tlog import merkle, tiles, writers
 
 BATCH = 8192
+_TEXTS = {"event": 60, "subject": 100, "actor": 100}  # characters that the columns hold
 # Epoch 0 sorts before every entry that still waits: those keep their turn. Only the owner may name an epoch or a time.
 _INSERT = """
 INSERT INTO registry_ledgerentry (uuid, log, event, subject, actor, at, bytes, epoch)
@@ -47,7 +48,7 @@ def recover(*, log: str, published: Path, by: str, now: datetime) -> tuple[int, 
     counters = writers.Writers(size=size, recall=partial(growing.last_number, log))
     with transaction.atomic():
         for start in range(0, len(entries), BATCH):
-            rows = _insert(log, entries[start : start + BATCH])
+            rows = _insert(log, size + start, entries[start : start + BATCH], now)
             growing.grow(log, peaks, rows, counters, now)
         if peaks.root() != anchored.root:
             raise Mismatch(
@@ -74,21 +75,46 @@ def _bundled(published: Path, start: int, end: int) -> Iterator[bytes]:
         yield from tiles.unbundle(found.read_bytes())[max(start - number * width, 0) : tile.width]
 
 
-def _insert(log: str, entries: list[bytes]) -> list[tuple[int, bytes]]:
+def _insert(log: str, first: int, entries: list[bytes], now: datetime) -> list[tuple[int, bytes]]:
     """Enter bytes again, or find the entry that a backup holds already without its place; return id and bytes."""
-    said = [orjson.loads(data) for data in entries]
+    said = [_columns(data, f"{log}/{index}", now) for index, data in enumerate(entries, first)]
+    named = [(columns[0], log, *columns[1:], data) for columns, data in zip(said, entries, strict=True)]
     with connection.cursor() as cursor:
-        cursor.executemany(
-            _INSERT,
-            [
-                (e["id"], log, e["event"], e["subject"], e["actor"], e["at"], data)
-                for e, data in zip(said, entries, strict=True)
-            ],
-        )
-    held = LedgerEntry.objects.in_bulk([UUID(e["id"]) for e in said], field_name="uuid")
-    rows = [held[UUID(e["id"])] for e in said]
+        cursor.executemany(_INSERT, named)
+    held = LedgerEntry.objects.in_bulk([identity for identity, *_ in said], field_name="uuid")
+    rows = [held[identity] for identity, *_ in said]
     if any(bytes(row.bytes) != data for row, data in zip(rows, entries, strict=True)):
         raise Mismatch(
             f"The database holds another entry of the {log} log under the same identifier. Nothing was changed."
         )
     return [(row.pk, data) for row, data in zip(rows, entries, strict=True)]
+
+
+def _columns(data: bytes, place: str, now: datetime) -> tuple[UUID, str, str, str, datetime]:
+    """Return identifier, event, subject, actor and moment of an entry, as columns hold them.
+
+    The bytes come back whatever they are, or no root could be reached: of what is no entry of ours, the columns get
+    what they can hold, the moment of recovery, and an identifier made of its place and bytes.
+    """
+    try:
+        said = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        said = None
+    said = said if isinstance(said, dict) else {}
+    event, subject, actor = (str(said.get(name, "")).replace("\0", "")[:longest] for name, longest in _TEXTS.items())
+    return _identity(said.get("id"), data, place), event, subject, actor, _moment(said.get("at"), now)
+
+
+def _identity(said: object, data: bytes, place: str) -> UUID:
+    try:
+        return UUID(str(said))
+    except ValueError:
+        return uuid5(NAMESPACE_OID, f"{place}/{canonical.sha256(data)}")
+
+
+def _moment(said: object, now: datetime) -> datetime:
+    try:
+        moment = datetime.fromisoformat(str(said))
+    except ValueError:
+        return now
+    return moment if moment.tzinfo else now

@@ -91,10 +91,18 @@ def _entry_page(request: HttpRequest, entry: LedgerEntry) -> HttpResponse:
         "section": "ledger",
         "entry": entry,
         "line": lines([entry])[0],
-        "raw": data.decode(),
-        "pretty": orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2).decode(),
+        "raw": data.decode(errors="backslashreplace"),
+        "pretty": _pretty(data),
         "leaf": merkle.leaf_hash(data).hex(),
         "proof": proof,
         "checkpoint": checkpoint,
     }
     return render(request, "ledger_entry.html", context)
+
+
+def _pretty(data: bytes) -> str:
+    """Return what an entry says, laid out; its bytes where they are nothing that can be read."""
+    try:
+        return orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2).decode()
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return data.decode(errors="backslashreplace")

@@ -10,7 +10,7 @@ from django.conf import settings
 from governance.dossier import verify
 from registry import canonical, ledger, people, proofs
 from registry.ledger import LOGS
-from registry.models import LedgerEntry, User
+from registry.models import LedgerEntry
 from registry.refusals import Invalid
 from scoring import deployments
 
@@ -72,8 +72,7 @@ class Contents:
     def _add_people(self) -> None:
         """Say who stands behind the stable names that the entries use, and show which roles they were given."""
         entries = [*self.entries.values(), *self.within.values()]
-        actors = {entry.actor.removeprefix("user:") for entry in entries if entry.actor.startswith("user:")}
-        users = {user.actor: user for user in User.objects.filter(pk__in=actors)}
+        users = people.known(entry.actor for entry in entries)
         self.enter(ledger.about(users).filter(event=ledger.Event.PERSON_ADDED))
         said = {
             actor: {"name": user.get_full_name() or user.username, "roles": people.roles_of(user)}

@@ -152,17 +152,16 @@ def _add_versions(
     contents: Contents, within: Iterable[LedgerEntry], serving: Iterable[Deployment], model: RegisteredModel | None
 ) -> set[RegisteredModel]:
     """Add every version that the period tells of or that served when it began; return the models in its scope."""
-    subjects = {tuple(entry.subject.split(":", 1)) for entry in within}
-    named = {kind: [one for of, one in subjects if of == kind] for kind in ("version", "model")}
-    rows = ModelVersion.objects.filter(pk__in=[*named["version"], *(row.package.version_id for row in serving)])
-    models = set(RegisteredModel.objects.filter(pk__in=named["model"]))
+    entered = ledger.identifiers("version", within)
+    rows = ModelVersion.objects.filter(pk__in=[*entered, *(row.package.version_id for row in serving)])
+    models = set(RegisteredModel.objects.filter(pk__in=ledger.identifiers("model", within)))
     for version in rows.select_related("model", "registered_by", *versions.DATA_ROLES):
         if model in (None, version.model):
             models.add(version.model)
             add_version(contents, version)
         else:
-            entered = ledger.about([f"version:{version.id}"])
-            contents.enter(entered.filter(event=ledger.Event.VERSION_REGISTERED))
+            about = ledger.about([f"version:{version.id}"])
+            contents.enter(about.filter(event=ledger.Event.VERSION_REGISTERED))
     models = {model} if model else models
     for one in models:
         add_model(contents, one)

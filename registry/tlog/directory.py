@@ -95,9 +95,7 @@ def verify_entries(folder: Path, checkpoint: Checkpoint) -> Writers:
         grown.add(0, [merkle.leaf_hash(entry) for entry in entries])
     if grown.root() != checkpoint.root:
         raise Mismatch(f"{CHECKPOINT}: its root is not the one of the {checkpoint.size} entries.")
-    found: list[Gap | Fault] = [*writers.gaps, *writers.faults]
-    wrong = sorted(found, key=lambda item: item.index)
-    if wrong:
+    if wrong := writers.unexplained:
         raise Mismatch(f"{wrong[0]}, and no later entry acknowledges it.")
     return writers
 

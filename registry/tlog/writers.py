@@ -64,14 +64,19 @@ class Writers:
         self._open: dict[tuple[str, str, int, int], Gap | Fault] = {}  # by what acknowledges it
 
     @property
+    def unexplained(self) -> list[Gap | Fault]:
+        """What is wrong and not acknowledged yet, in the order it was found."""
+        return list(self._open.values())
+
+    @property
     def gaps(self) -> list[Gap]:
-        """What is missing and not acknowledged yet, in the order it was found."""
-        return [item for item in self._open.values() if isinstance(item, Gap)]
+        """What is missing and not acknowledged yet."""
+        return [item for item in self.unexplained if isinstance(item, Gap)]
 
     @property
     def faults(self) -> list[Fault]:
-        """The faults that are not acknowledged yet, in the order they were found."""
-        return [item for item in self._open.values() if isinstance(item, Fault)]
+        """The faults that are not acknowledged yet."""
+        return [item for item in self.unexplained if isinstance(item, Fault)]
 
     def feed(self, entry: bytes) -> list[Gap | Fault]:
         """Take the next entry, and return what it shows to be wrong."""
