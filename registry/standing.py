@@ -1,5 +1,6 @@
 """How each log stands against its promises: published within 10 s, cosigned within 60 s, nothing lost, no backlog."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -63,17 +64,12 @@ class Standing:
 
 
 def of(log: str) -> Standing:
-    """Return how a log stands now: a few short queries and two small files."""
-    fault, published = "", 0
-    try:
-        demand_unbroken(log)
-        found = publishing.newest(log)
-        published = found.size if found else 0
-    except Mismatch as mismatch:
-        fault = mismatch.detail
+    """Return how a log stands now: a few short queries and three small files. What is wrong with those is a fault."""
+    faults: list[str] = []
+    published = _told(faults, log, _published) or 0
+    cosigned = _told(faults, log, heads.cosigned)
     size = _size(log)
     waits = ledger.waiting_seconds(log)
-    cosigned = heads.cosigned(log)
     return Standing(
         log=log,
         size=size,
@@ -83,16 +79,40 @@ def of(log: str) -> Standing:
         unpublished_seconds=_age(log, published) if published < size else waits,
         uncosigned_seconds=None if cosigned is None else _age(log, cosigned) if cosigned < size else waits,
         breaches=breaches.unanswered(log).count(),
-        fault=fault,
+        fault=" ".join(faults),
     )
+
+
+def _told(faults: list[str], log: str, ask: Callable[[str], int | None]) -> int | None:
+    """Return what is told about a log; None, and the reason among the faults, when nothing can be."""
+    try:
+        return ask(log)
+    except (Mismatch, Unavailable) as refusal:
+        faults.append(refusal.detail)
+    return None
+
+
+def _published(log: str) -> int:
+    demand_unbroken(log)
+    found = publishing.newest(log)
+    return found.size if found else 0
 
 
 def demand_unbroken(log: str) -> None:
     """Raise Mismatch when the database holds less of a log than its anchor, or another head of the same size.
 
-    The anchor is read first: it never runs ahead of a database that was not rolled back.
+    Also when a log that has grown has no anchor: what was rolled back could then not be told. The anchor is read first:
+    it never runs ahead of a database that was not rolled back.
     """
     anchored = anchor.newest(log)
+    if anchored is None and _size(log):
+        anchored = anchor.newest(log)  # a new log may just have begun: its anchor is there before its first head
+        if anchored is None:
+            raise Mismatch(
+                f"The {log} log has grown, but there is no anchor {anchor.path(log)}: nobody can tell whether the "
+                "database was rolled back. No decision is accepted. Let this process read the folder of the anchor, or "
+                "put the file back as `manage.py verify_ledger` says."
+            )
     if anchored is None or anchored.size == 0:
         return
     size = _size(log)

@@ -7,32 +7,56 @@ from registry import ledger, standing
 from registry.refusals import Mismatch, Unavailable
 
 FRESH = 1.0  # seconds for which what was found holds
+OLDEST = 10.0  # seconds after which it is believed by nobody
+PATIENCE = 5.0  # seconds that a request waits, without an answer to believe, for the one that asks
+
+_NEVER = (float("-inf"), None)
 
 _lock = threading.Lock()
-_asked = float("-inf")
-_refusal: str | None = None
+_found: tuple[float, str | None] = _NEVER  # when it was begun to ask (monotonic seconds), and the refusal
 
 
 def demand() -> None:
-    """Raise Unavailable while no decision may be accepted; asked of database and anchor once a second a process."""
-    global _asked, _refusal
-    if time.monotonic() - _asked >= FRESH and _lock.acquire(blocking=False):
-        try:
-            _refusal = _found()
-            _asked = time.monotonic()
-        finally:
-            _lock.release()
-    if _refusal:
-        raise Unavailable(_refusal)
+    """Raise Unavailable while no decision may be accepted; asked of database and anchor once a second a process.
+
+    One request asks, the others go by what was found last: not before anything was found, nor when that is old because
+    the asking hangs or fails.
+    """
+    if _age() >= FRESH:
+        _ask(PATIENCE if _age() >= OLDEST else 0)
+    if _age() >= OLDEST:
+        raise Unavailable(
+            f"For {OLDEST:.0f} s it could not be found out whether the record stands: the database or the anchor of "
+            "the log does not answer. Nothing is decided that might not be proven; try again when they do."
+        )
+    if refusal := _found[1]:
+        raise Unavailable(refusal)
 
 
 def forget() -> None:
     """Ask anew before the next answer."""
-    global _asked
-    _asked = float("-inf")
+    global _found
+    _found = _NEVER
 
 
-def _found() -> str | None:
+def _age() -> float:
+    return time.monotonic() - _found[0]
+
+
+def _ask(patience: float) -> None:
+    """Find out how the record stands, unless another thread has done so meanwhile or keeps at it for too long."""
+    global _found
+    if not _lock.acquire(timeout=patience):
+        return
+    try:
+        begun = time.monotonic()
+        if _age() >= FRESH:
+            _found = (begun, _refusal())
+    finally:
+        _lock.release()
+
+
+def _refusal() -> str | None:
     try:
         for log in ledger.LOGS:
             standing.demand_unbroken(log)
