@@ -1,25 +1,63 @@
 """The signed heads of a log, and which of them the witnesses of the operator's trust policy have cosigned."""
 
+import ipaddress
+import re
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models.functions import Now
 
 from registry.models import Checkpoint, Cosignature
-from registry.refusals import Unavailable
+from registry.refusals import Mismatch, Unavailable
 from registry.tlog import trust
 
 COSIGNED_WITHIN = timedelta(seconds=60)  # how long a quorum of witnesses may take
 _LOOK = 300  # heads with cosignatures among which the newest with a quorum is looked for
+_URL = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?(?:/[!-~]*)?")
 
 
 def policy() -> trust.Policy | None:
-    """Return the trust policy of this log's operator; None where there is none."""
+    """Return the trust policy of this log's operator; None where there is none.
+
+    Raises Mismatch when the file cannot be read, is not of the format, or has a witness whose cosignatures could not be
+    kept (the format takes any bytes for a name) or who could not be spoken to.
+    """
+    path = settings.LOG_POLICY_FILE
     try:
-        return trust.Policy.parse(settings.LOG_POLICY_FILE.read_bytes())
+        found = trust.Policy.parse(path.read_bytes())
+        for name, witness in found.witnesses.items():
+            _demand_usable(name, witness.url)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise Mismatch(
+            f"The trust policy {path} cannot be read: {error.strerror}. Let this process read it."
+        ) from error
+    except Mismatch as mismatch:
+        raise Mismatch(f"The trust policy {path} cannot be used: {mismatch.detail} Put the file right.") from mismatch
+    return found
+
+
+def _demand_usable(name: str, url: str | None) -> None:
+    """Raise Mismatch unless a witness's name fits its column and its URL, if it has one, leads somewhere."""
+    longest = Cosignature._meta.get_field("witness").max_length or 0
+    if len(name) > longest or not name.isprintable():  # a byte that is not UTF-8 was read as a lone surrogate
+        raise Mismatch(f"the witness name {name[:40]!r} is not printable UTF-8 of at most {longest} characters.")
+    if url is not None and not _is_url(url):
+        raise Mismatch(f"{url[:60]!r}, where witness {name[:40]!r} should listen, is not a URL (http, https).")
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname or "", parts.port  # a port above 65535 is a ValueError
+        if ":" in host or re.fullmatch(r"[0-9.]+", host):
+            ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return bool(_URL.fullmatch(text))
 
 
 def cosigned(log: str) -> int | None:
