@@ -38,19 +38,23 @@ class Running:
         self.process.wait(10)
 
 
+def environment():
+    return {name: os.environ[name] for name in ("PATH", "COUNTERSIGN_HOME") if name in os.environ}
+
+
 @contextmanager
-def witness(folder: Path, *more):
+def witness(folder: Path, *more, key=None):
     """Run a witness on the state and key in a folder; without options it watches all the logs of these tests."""
     port = free_port()
     options = more or [word for log in LOGS for word in ("--log", str(log.signer.verifier))]
     command = [sys.executable, "manage.py", "witness", "--listen", f"127.0.0.1:{port}"]
     command += ["--state", str(folder / "state"), "--key", str(folder / "key"), "--name", "witness.example/w1"]
     process = subprocess.Popen(
-        [*command, *options], cwd=ROOT, env={"PATH": os.environ["PATH"]}, stdout=subprocess.PIPE, start_new_session=True
+        [*command, *options], cwd=ROOT, env=environment(), stdout=subprocess.PIPE, start_new_session=True
     )
     try:
         _wait(f"http://127.0.0.1:{port}/health", process)
-        key = vkeys.Verifier.parse((folder / "key.vkey").read_text().strip())
+        key = key or vkeys.Verifier.parse((folder / "key.vkey").read_text().strip())
         yield Running(f"http://127.0.0.1:{port}", key, process)
     finally:
         if process.poll() is None:
@@ -210,8 +214,7 @@ def refused_to_start(folder, *options, home=None):
     return done.stderr.decode()
 
 
-def test_a_witness_without_a_log_or_with_damaged_files_does_not_start(tmp_path):
-    assert "There is no log to watch" in refused_to_start(tmp_path)
+def test_a_witness_with_damaged_files_does_not_start(tmp_path):
     assert "damaged" in refused_to_start(tmp_path, "--log", str(LOGS[0].signer.verifier)[:-1] + "A")
     (tmp_path / "policy").write_text("quibble\n")
     assert "Line 1 of the trust policy" in refused_to_start(tmp_path, "--policy", str(tmp_path / "policy"))
@@ -232,3 +235,29 @@ def test_the_logs_of_a_policy_or_of_the_state_folder_are_watched(tmp_path):
     with witness(tmp_path, "--policy", str(state / "policy")) as running:
         assert running.add(LOGS[32].request(0, 5)).status_code == 200
         assert running.add(LOGS[33].request(5, 9)).status_code == 404
+
+
+def test_a_witness_without_a_log_answers_404_and_is_told_one_by_a_policy_in_its_state(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("COUNTERSIGN_HOME", str(tmp_path / "nowhere"))
+    with witness(tmp_path, "--name", "witness.example/w1") as running:
+        assert running.add(LOGS[34].request(0, 5)).status_code == 404
+        assert shown(running, LOGS[34]).status_code == 404
+    warned = capfd.readouterr().err
+    assert "No log is watched" in warned
+    assert str(tmp_path / "state" / "policy") in warned
+    (tmp_path / "state" / "policy").write_bytes(LOGS[34].policy())
+    with witness(tmp_path, "--name", "witness.example/w1") as running:
+        assert running.add(LOGS[34].request(0, 5)).status_code == 200
+
+
+def test_a_witness_starts_where_its_public_key_cannot_be_written_again(tmp_path):
+    with witness(tmp_path) as running:
+        key = running.key
+    public = tmp_path / "key.vkey"
+    public.unlink()
+    public.mkdir()  # root may write into any folder, but nobody to this name
+    log = ("--log", str(LOGS[35].signer.verifier))
+    with witness(tmp_path, *log, key=key) as running:
+        assert running.add(LOGS[35].request(0, 5)).status_code == 200
+        running.kill()
+        assert f"{key}\n" in running.process.stdout.read().decode()

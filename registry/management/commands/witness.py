@@ -4,6 +4,7 @@ import secrets
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,13 @@ class Command(BaseCommand):
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(f"A file of the witness cannot be used: {error}") from error
         if not witness.logs:
-            raise CommandError("There is no log to watch. Name one with --log VKEY or --policy FILE.")
-        self.stdout.write(f"watching {', '.join(witness.logs)} at {options['listen']}; last cosigned at {newest}")
+            self.stderr.write(
+                "No log is watched, so every checkpoint is answered 404. Start again with --log VKEY or --policy FILE, "
+                f"or put a trust policy (lines `log VKEY`, then `quorum none`) at {options['state'] / 'policy'}: it is "
+                "read at the start."
+            )
+        watched = ", ".join(witness.logs) or "no log"
+        self.stdout.write(f"watching {watched} at {options['listen']}; last cosigned at {newest}")
         self.stdout.flush()
         sys.argv = sys.argv[:1]  # gunicorn would read its own options there
         listening.Server(Application(witness), options["listen"]).run()
@@ -61,7 +67,8 @@ class Command(BaseCommand):
         if not signers or (name and {signer.name for signer in signers} != {name}):
             raise CommandError(f"{path} holds no key{f' of the name {name}' if name else ''}.")
         vkeys = "".join(f"{signer.verifier}\n" for signer in signers)
-        public.write_text(vkeys)
+        with suppress(OSError):  # a folder of secrets may be read-only; they are printed all the same
+            public.write_text(vkeys)
         self.stdout.write(vkeys, ending="")
         return signers
 
