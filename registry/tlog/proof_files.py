@@ -36,7 +36,7 @@ class ProofFile:
         lines = head.split("\n")
         if not blank or lines.pop(0) != HEADER:
             raise Mismatch(f"This is not a proof file: it does not begin with {HEADER}, or no empty line follows.")
-        extra = strict.decode(lines.pop(0)[6:]) if lines and lines[0].startswith("extra ") else None
+        extra = _extra(lines.pop(0)[6:]) if lines and lines[0].startswith("extra ") else None
         if not lines or not lines[0].startswith("index "):
             raise Mismatch("This is not a proof file: it names no index.")
         return cls(strict.number(lines[0][6:]), strict.digests(lines[1:]), note, extra)
@@ -44,3 +44,7 @@ class ProofFile:
     def verify(self, entry: bytes, checkpoint: Checkpoint) -> None:
         """Raise Mismatch unless the entry stands at this index of the checkpoint's tree (RFC 9162 section 2.1.3.2)."""
         merkle.verify_inclusion(merkle.leaf_hash(entry), self.index, checkpoint.size, self.hashes, checkpoint.root)
+
+
+def _extra(text: str) -> bytes:
+    return strict.decode(text) if text else b""  # nothing at all is the base64 of no bytes

@@ -181,3 +181,9 @@ def test_a_proof_file_in_another_form_is_refused(old, new):
 def test_a_proof_does_not_hold_under_another_head():
     with pytest.raises(Mismatch):
         ProofFile.parse(PROOF).verify(LOG.entries[3], Checkpoint(LOG.origin, 7, LOG.root(6)))
+
+
+@pytest.mark.parametrize("extra", [None, b"", b"x", bytes(70)])
+def test_a_proof_file_reads_what_it_writes(extra):
+    written = ProofFile(3, LOG.inclusion(3, len(LOG.entries)), LOG.note(), extra)
+    assert ProofFile.parse(str(written)) == written

@@ -1,11 +1,13 @@
-"""Check a log's signed heads and proofs from files alone: exit 0 or 1, with one line of JSON on standard output."""
+"""Check a log's signed heads and proofs from files alone: exit 0 or 1, with one line of JSON.
+
+A call that is wrong in itself ends with 2, and says so in such a line too.
+"""
 
 import json
-from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from registry.refusals import Mismatch
 from registry.tlog import directory, inputs, merkle, strict
@@ -25,8 +27,16 @@ class Command(BaseCommand):
     help = __doc__
     requires_system_checks: list[str] = []
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run as a program, whose caller reads standard output even when the call was wrong."""
+        try:
+            super().run_from_argv(argv)
+        except CommandError as error:
+            self._refuse_call(str(error))
+
+    def add_arguments(self, parser: CommandParser) -> None:
         """Accept one of four checks, each with its files; `-` is standard input."""
+        parser.called_from_command_line = False  # then a wrong call is a CommandError, not an exit without JSON
         checks = parser.add_subparsers(dest="check", required=True, metavar="CHECK")
         checkpoint = checks.add_parser("verify-checkpoint", help="signatures and quorum of a signed checkpoint")
         checkpoint.add_argument("note", metavar="NOTE")
@@ -46,14 +56,18 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Print what was found, or why it is not so."""
         if [options.get(name) for name in _FILES].count(STANDARD_INPUT) > 1:
-            self.stderr.write("Only one file can be read from standard input.")
-            raise SystemExit(2)
+            self._refuse_call("Only one file can be read from standard input.")
         try:
             found = {"ok": True, **_CHECKS[options["check"]](options)}
         except Mismatch as mismatch:
             found = {"ok": False, "error": mismatch.detail}
         self.stdout.write(json.dumps(found))
         raise SystemExit(0 if found["ok"] else 1)
+
+    def _refuse_call(self, why: str) -> NoReturn:
+        self.stderr.write(f"{why} `manage.py log_tools --help` tells the calls.")
+        self.stdout.write(json.dumps({"ok": False, "error": why}))
+        raise SystemExit(2)
 
 
 def _policy(options: dict[str, Any]) -> Policy:
