@@ -1,12 +1,13 @@
 """The pages, as each role meets them: what they show, whom they let in, what they refuse and keep."""
 
 import json
+import os
 import re
 from html.parser import HTMLParser
 
 import pytest
 from django.conf import settings
-from django.test import Client
+from django.test import Client, override_settings
 from django.urls import reverse
 
 from governance import approvals, lifecycle, promotion
@@ -14,8 +15,12 @@ from governance.dossier import issue
 from governance.models import ApprovalRequest, Dossier, Order, Signature
 from monitoring import alerts, verdicts
 from monitoring.models import Alert, Disposition
+from registry import heads, publishing, sequencing
+from registry.ledger import GOVERNANCE, LOGS
 from registry.models import LedgerEntry
+from registry.refusals import Mismatch
 from tests import builders
+from tests.logs import witness_key
 
 
 @pytest.fixture
@@ -373,7 +378,7 @@ def test_an_entry_says_that_it_waits_and_then_proves_its_place(committed, browse
     assert b"".join(note.streaming_content).startswith(f"{origin}\n".encode())
     bundle = browse().get(f"/log/{origin}/tile/entries/000.p/{LedgerEntry.objects.count()}")
     assert (bundle.status_code, bundle["Content-Type"]) == (200, "application/octet-stream")
-    assert "immutable" in bundle["Cache-Control"]
+    assert {"public", "immutable"} <= set(bundle["Cache-Control"].split(", "))
     for name in (
         f"{settings.LOG_ORIGIN}/other/checkpoint",
         f"{origin}/.lock",
@@ -388,7 +393,32 @@ def test_an_operator_may_keep_the_published_log_to_those_who_sign_in(committed, 
     settings.LOG_IS_PUBLIC = False
     path = f"/log/{settings.LOG_ORIGIN}/governance/checkpoint"
     assert browse().get(path).status_code == 302
-    assert browse(committed.grace).get(path).status_code == 200
+    grace = browse(committed.grace)
+    assert (grace.get(path).status_code, grace.get(path)["Cache-Control"]) == (200, "no-cache, private")
+    entries = grace.get(path.replace("checkpoint", f"tile/entries/000.p/{LedgerEntry.objects.count()}"))
+    assert "private" in entries["Cache-Control"]
+    assert "public" not in entries["Cache-Control"]
+
+
+def test_a_published_file_is_sent_again_only_when_it_changed(committed, browse):
+    builders.sequence()
+    path = f"/log/{settings.LOG_ORIGIN}/governance/checkpoint"
+    first = browse().get(path)
+    etag = first["ETag"]
+    assert "Last-Modified" not in first  # so young a file may change within the second
+    same = browse().get(path, headers={"If-None-Match": etag})
+    assert (same.status_code, same["ETag"], same["Cache-Control"]) == (304, etag, "no-cache")
+    file = publishing.folder(GOVERNANCE) / "checkpoint"
+    os.utime(file, (1_700_000_000, 1_700_000_000))
+    old = browse().get(path)
+    assert (old.status_code, old["Last-Modified"]) == (200, "Tue, 14 Nov 2023 22:13:20 GMT")
+    assert browse().get(path, headers={"If-Modified-Since": old["Last-Modified"]}).status_code == 304
+    builders.a_model(committed.ada)
+    builders.sequence()
+    for stale in ({"If-None-Match": old["ETag"]}, {"If-Modified-Since": old["Last-Modified"]}):
+        fresh = browse().get(path, headers=stale)
+        assert fresh.status_code == 200
+        assert b"".join(fresh.streaming_content) == file.read_bytes()
 
 
 def test_metrics_are_told_to_who_may_read(people, client, issue_token):
@@ -458,6 +488,50 @@ def test_health_is_told_to_anybody(people, browse):
         **dict.fromkeys(("unsequenced_seconds", "unpublished_seconds", "uncosigned_seconds"), 0),
     }
     assert browse().get("/ready").json() == {"status": "ok", "database": "reachable"}
+
+
+BAD_POLICIES = [
+    (b"quibble\n", "Line 1 of the trust policy"),
+    (b"", "no quorum line"),
+    (b"witness %s VKEY https://w.example/\nquorum none\n" % (b"w" * 201), "at most 200 characters"),
+    (b"witness w\xff VKEY https://w.example/\nquorum none\n", "printable UTF-8"),
+    *(
+        (b"witness w VKEY %s\nquorum none\n" % url, "is not a URL")
+        for url in (
+            b"w.example",
+            b"ftp://w.example",
+            b"http://w:99999/",
+            b"http://999.1.1.1/",
+            b"http://[::1",
+            b"http:///x",
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("policy", "why"), BAD_POLICIES)
+def test_a_trust_policy_that_cannot_be_used_is_a_fault_and_opens_no_sequencer(committed, browse, tmp_path, policy, why):
+    builders.sequence()
+    file = tmp_path / "policy"
+    file.write_bytes(policy.replace(b"VKEY", str(witness_key().verifier).encode()))
+    with override_settings(LOG_POLICY_FILE=file):
+        answer = browse().get("/health")
+        assert (answer.status_code, answer.json()["status"]) == (503, "red")
+        for log in LOGS:
+            assert f"{file} cannot be used" in answer.json()["faults"][log][0]
+            assert why in answer.json()["faults"][log][0]
+        with pytest.raises(Mismatch, match=why):
+            sequencing.Sequencer.open(GOVERNANCE)
+    assert str(file) not in browse().get("/health").content.decode()
+
+
+def test_a_trust_policy_of_any_usable_url_is_fine(committed, tmp_path):
+    urls = ("https://w.example/a/b", "http://127.0.0.1:8003", "http://[::1]:8003/", "https://w-1.example")
+    key = witness_key().verifier
+    for url in urls:
+        (tmp_path / "policy").write_text(f"witness w {key} {url}\nwitness ü {witness_key('x', 9).verifier}\nquorum w\n")
+        with override_settings(LOG_POLICY_FILE=tmp_path / "policy"):
+            assert heads.policy().witnesses["w"].url == url
 
 
 def test_a_sequencer_that_stands_still_is_seen_however_busy_the_log(people, browse):
