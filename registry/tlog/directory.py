@@ -16,7 +16,7 @@ from registry.tlog.merkle import TILE_WIDTH
 from registry.tlog.notes import LARGEST_NOTE
 from registry.tlog.tiles import Tile
 from registry.tlog.trust import Policy, Trusted
-from registry.tlog.writers import Fault, Gap, Writers
+from registry.tlog.writers import Writers
 
 CHECKPOINT = "checkpoint"
 
