@@ -61,13 +61,13 @@ def people(db):
 
 
 def settle():
+    writers._mine.__dict__.clear()  # another database: this thread is a new writer in it
     now = timezone.now()
     roles.synchronise(now)
     for tier, rules in DEFAULTS.items():
         policies.adopt(tier=tier, rules=rules, by=None, now=now)
     everybody = builders.everybody(now)
     builders.forget_serving()
-    writers._mine.__dict__.clear()  # another database: this thread is a new writer in it
     return everybody
 
 
