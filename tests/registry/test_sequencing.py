@@ -115,7 +115,7 @@ def test_an_entry_deleted_before_it_got_its_place_is_a_breach_until_somebody_ans
     policy.write_text(f"log {keys.verifier(sequencing.settings.LOG_VKEY_FILE.with_suffix('.governance.vkey'))}\n")
     policy.write_text(policy.read_text() + "quorum none\n")
     folder = str(publishing.folder(GOVERNANCE))
-    with pytest.raises(CommandError, match="is missing before entry .* no entry acknowledges it"):
+    with pytest.raises(CommandError, match="is missing before entry .* no later entry acknowledges it"):
         call_command("verify_log", folder, policy=str(policy))
     call_command("breaches", answer=breach.pk, reason="A test took it away.")
     builders.sequence()

@@ -14,7 +14,7 @@ from registry import breaches, sequencing
 from registry.ledger import LOGS
 from registry.refusals import Mismatch
 
-INTERVAL = 0.2  # seconds between batches: half of it is the mean wait of an entry for its place
+INTERVAL = 0.2  # seconds from one batch to the next: half of it is the mean wait of an entry for its place
 PACE = 0.5  # seconds between two published checkpoints of a busy log, each cosigned
 SWEEP = 300  # batches between two looks behind the cursor
 RETRY = 10.0  # seconds until a refused log is taken up again: somebody may have put right what was wrong
@@ -43,9 +43,11 @@ class Command(BaseCommand):
         lines = [_Line(log, self) for log in LOGS]
         turn = 0
         while not stop.is_set() and connection.connection is session:
+            begun = time.monotonic()
             placed = [line.advance(sweep=turn % SWEEP == 0) for line in lines]
             turn += 1
-            stop.wait(0 if sequencing.BATCH in placed else INTERVAL)
+            rest = INTERVAL - (time.monotonic() - begun)
+            stop.wait(0 if sequencing.BATCH in placed else max(rest, 0))
 
 
 class _Line:
