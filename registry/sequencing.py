@@ -5,6 +5,7 @@ transaction, id) and only below the oldest transaction still running, so that no
 afterwards. Each step may be interrupted before or after it took effect: the next start goes on from there.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 from registry import anchor, breaches, cosigning, epochs, growing, keys, proofs, publishing
 from registry.ledger import BEGINNING, LOGS, Place
@@ -27,6 +29,7 @@ STRETCH = 20_000  # ids that one look behind the cursor covers
 CLOCK_STEP = timedelta(seconds=5)  # how far a clock may be set back without anybody being asked
 _LOCK = 0x436F756E74657273  # "Counters" in ASCII: the advisory lock of the one sequencer
 _STANDBY = 0.5  # seconds between two tries for the lock
+_LOOK = 20  # tries between two looks at who holds it
 
 # An entry of an earlier life of the database is settled whatever its transaction's number.
 _PENDING = """
@@ -49,22 +52,50 @@ SELECT e.epoch, e.xid::text, e.id FROM registry_ledgerentry e
 WHERE e.log = %s AND EXISTS (SELECT 1 FROM registry_leaf l WHERE l.entry_id = e.id)
 ORDER BY e.epoch DESC, e.xid DESC, e.id DESC LIMIT 1
 """
+_HOLDER = """
+SELECT a.pid, a.usename, a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND l.classid = (%(lock)s >> 32)::oid AND l.objid = (%(lock)s & 4294967295)::oid
+"""
+
+logger = logging.getLogger(__name__)
+
 Pending = tuple[int, bytes, bytes, int, str]  # id, bytes, the leaf hash that the database computed, epoch, transaction
+Holder = tuple[int, str, str]  # session, role, the name that its program gave itself
 
 
 def stand_by(stopping: Callable[[], bool]) -> bool:
     """Wait until this process is the one sequencer; False when it was told to stop before.
 
     The lock ends with the database session. Asked again and again rather than waited for: a waiting statement would
-    keep its snapshot open.
+    keep its snapshot open. Every session of the database can take this lock, so who holds it is logged: whether that
+    is a sequencer, its operator can see.
     """
+    tries, told = 0, None
     while not stopping():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
             if cursor.fetchone()[0]:
                 return True
+            tries += 1
+            if tries % _LOOK == 0:
+                told = _tell_holder(cursor, told)
         time.sleep(_STANDBY)
     return False
+
+
+def _tell_holder(cursor: CursorWrapper, told: Holder | None) -> Holder | None:
+    """Log who holds the sequencer's lock, unless it is who was told last; return it."""
+    cursor.execute(_HOLDER, {"lock": _LOCK})
+    found: Holder | None = cursor.fetchone()
+    if found and found != told:
+        logger.warning(
+            "standing by: the sequencer's lock is held by session %s of role %s (%s). If that is no sequencer, end it "
+            "with pg_terminate_backend(%s): nothing is sequenced before",
+            *(*found, found[0]),
+        )
+    return found
 
 
 @dataclass

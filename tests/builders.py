@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import mlflow
 import pandas as pd
+import psycopg
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group
 from django.core.files.storage import storages
@@ -289,6 +290,15 @@ def superuser(*tables):
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for table in tables:
             cursor.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER append_only")
+
+
+@contextmanager
+def another_session(name: str):
+    """A session of another program on the same database, by the name that it gives itself."""
+    told = connection.get_connection_params() | {"application_name": name}
+    told = {key: told[key] for key in ("dbname", "user", "password", "host", "port", "application_name") if key in told}
+    with psycopg.connect(**told, autocommit=True) as session:
+        yield session
 
 
 def forget_serving() -> None:
