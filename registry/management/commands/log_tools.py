@@ -119,7 +119,8 @@ def _hashes(data: bytes, old: Checkpoint) -> list[bytes]:
 
 def _verify_dir(options: dict[str, Any]) -> dict[str, Any]:
     trusted, writers = directory.verify(Path(options["directory"]), _policy(options))
-    return {**_trusted(trusted), "acknowledged_gaps": writers.acknowledged}
+    faults = [str(fault) for fault in writers.explained]
+    return {**_trusted(trusted), "acknowledged_gaps": writers.acknowledged, "acknowledged_faults": faults}
 
 
 _CHECKS = {

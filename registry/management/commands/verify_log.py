@@ -39,4 +39,6 @@ class Command(BaseCommand):
             self.stdout.write(f"cosigned by {name!a} at {datetime.fromtimestamp(moment, UTC)}")
         for writer, first, last in writers.acknowledged:
             self.stdout.write(f"acknowledged as missing: numbers {first} to {last} of writer {writer!a}")
+        for fault in writers.explained:
+            self.stdout.write(f"acknowledged: {str(fault)!a}")
         self.stdout.write(f"{head.size / seconds:,.0f} entries/s")
