@@ -51,12 +51,14 @@ class Hammer:
             self._add_writer()
 
     def strike(self, seconds: float) -> None:
-        """Kill somebody every few seconds until the time is over."""
+        """Kill somebody every few seconds until the time is over; first one of each kind that matters most."""
+        until(lambda: set(SEQUENCERS) <= self._sessions(), "a sequencer stands by")
         end = time.monotonic() + seconds
         blows = [self._kill_writer, self._kill_leader, self._kill_standby, self._end_session, self._kill_witness]
+        due = [self._end_session, self._kill_writer, self._kill_leader]
         while (left := end - time.monotonic()) > 0:
             time.sleep(min(left, self.draw.uniform(0.5, 4)))
-            self.draw.choices(blows, (4, 4, 1, 2, 1))[0]()
+            (due.pop() if due else self.draw.choices(blows, (4, 4, 1, 2, 1))[0])()
             self._demand_readers()
 
     def settle(self) -> None:

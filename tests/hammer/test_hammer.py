@@ -6,7 +6,7 @@ import pytest
 
 from tests.hammer.blows import hammer, whole
 
-SECONDS = float(os.environ.get("HAMMER_SECONDS", "50"))  # set-up and settling take the rest of the minute
+SECONDS = float(os.environ.get("HAMMER_SECONDS", "45"))  # set-up and settling take the rest of the minute
 
 
 @pytest.mark.xdist_group("hammer")
