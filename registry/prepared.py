@@ -1,7 +1,7 @@
 """A statement that is sent so often that what the database's driver does around it counts: prepared once a session.
 
-Values go to libpq as they are. Through Django's ORM the same INSERT costs a process more than ten times as much of its
-time, through psycopg's cursors five times (`make bench-ledger`).
+Values go to libpq as they are, past Django's ORM and psycopg's cursors, whose own work would cost the process more than
+the statement does (`make bench-ledger` says what is left).
 """
 
 from collections.abc import Sequence
