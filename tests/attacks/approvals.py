@@ -3,7 +3,6 @@
 import secrets
 import uuid
 
-import orjson
 import psycopg
 
 from governance import approvals
@@ -14,7 +13,8 @@ from governance.models import Order, Signature
 from registry import canonical
 from tests.attacks import NotCaughtError, attack
 from tests.attacks.dossier import archive, refusal, trusted
-from tests.attacks.world import MODEL, OTHER, SOON, brief, denied, now
+from tests.attacks.forging import enter
+from tests.attacks.world import MODEL, OTHER, SOON, brief, denied
 
 SIGN = """
 INSERT INTO governance_signature (id, request_id, signer_id, role, outcome, meaning, reason, digest, signed_at)
@@ -188,18 +188,6 @@ def served(world, model: str) -> str:
     return ""
 
 
-def enter(session, event: str, subject: str, actor: str, facts: dict, writer: list) -> None:
-    """Enter an event exactly as the platform would."""
-    number, at = uuid.uuid4(), now()
-    said = {"v": 1, "id": str(number), "at": at.isoformat(), "event": event, "subject": subject, "actor": actor}
-    data = orjson.dumps({**said, "writer": writer, "facts": facts}, option=orjson.OPT_SORT_KEYS)
-    session.execute(
-        "INSERT INTO registry_ledgerentry (uuid, log, event, subject, actor, at, bytes)"
-        " VALUES (%s, 'governance', %s, %s, %s, %s, %s)",
-        [number, event, subject, actor, at, data],
-    )
-
-
 def enter_signatures(session, request: str) -> None:
     """Enter the signatures of a request, under a writer of one's own."""
     writer = secrets.token_hex(8)
@@ -207,12 +195,13 @@ def enter_signatures(session, request: str) -> None:
     for number, row in enumerate(rows, 1):
         facts = {"request": request, "signature": canonical.digest(approvals.signature_record(row))}
         subject = f"version:{row.request.package.version_id}"
-        enter(session, "approval.signed", subject, f"user:{row.signer_id}", facts, [writer, number])
+        given = {"event": "approval.signed", "actor": f"user:{row.signer_id}", "at": row.signed_at}
+        enter(session, **given, subject=subject, facts=facts, writer=[writer, number])
 
 
 def enter_order(session, request: str) -> None:
     """Enter the order of a request, under a writer of one's own."""
     row = Order.objects.select_related("request__package").filter(request=request).latest("ordered_at")
     facts = {"order": str(row.pk), "request": request, "kind": row.kind}
-    writer, subject = [secrets.token_hex(8), 1], f"version:{row.request.package.version_id}"
-    enter(session, "deployment.ordered", subject, f"user:{row.ordered_by_id}", facts, writer)
+    given = {"event": "deployment.ordered", "actor": f"user:{row.ordered_by_id}", "at": row.ordered_at}
+    enter(session, **given, subject=f"version:{row.request.package.version_id}", facts=facts)

@@ -56,6 +56,5 @@ def set_the_witness_clock_back(world):
 @attack
 def date_an_entry_back(world):
     """The app's role enters something as another writer's next, dated an hour back"""
-    slip_in(world, ahead=1, ago="1 hour")
-    world.calm()
+    slip_in(world, ahead=1, ago=timedelta(hours=1))
     return verify_log(GOVERNANCE, "its time goes back")

@@ -1,13 +1,15 @@
 """What a role of a server, or the database's owner with the triggers on, tries in SQL: the database itself refuses."""
 
 from collections import Counter
+from functools import partial
 
 import psycopg
 from django.apps import apps
 
 from governance import privileges
 from tests.attacks import NotCaughtError, attack
-from tests.attacks.world import denied
+from tests.attacks.forging import enter
+from tests.attacks.world import denied, now, refused
 
 CHANGES = ("UPDATE {} SET {key} = {key}", "DELETE FROM {}", "TRUNCATE {} CASCADE")
 
@@ -75,14 +77,6 @@ def read_secrets_as_scoring(world):
     return f"{len(said)} of {len(tries)} refused: {said[0]}"
 
 
-ENTRY = """
-INSERT INTO registry_ledgerentry (uuid, log, event, subject, actor, at, bytes)
-SELECT u, %(log)s::text, %(event)s::text, 'version:1', %(actor)s::text, now(), convert_to(jsonb_build_object(
-  'v', 1, 'id', u, 'event', %(event)s::text, 'subject', 'version:1', 'actor', %(actor)s::text)::text, 'UTF8')
-FROM (SELECT gen_random_uuid() AS u) made
-"""
-
-
 @attack
 def enter_what_another_enters(world):
     """A role enters another's event, or speaks for another service"""
@@ -96,11 +90,11 @@ def enter_what_another_enters(world):
     )
     said = []
     with world.role("app") as session, session.transaction(force_rollback=True):  # its own it may enter
-        session.execute(ENTRY, {"log": "governance", "event": "approval.signed", "actor": "user:1"})
+        enter(session, event="approval.signed", actor="user:1", at=now())
     for role, log, event, actor in tries:
-        with world.role(role) as session:
-            given = {"log": log, "event": event, "actor": actor}
-            said.append(denied(session, ENTRY, given, words="row-level security"))
+        with world.role(role) as session, session.transaction(force_rollback=True):
+            act = partial(enter, session, log=log, event=event, actor=actor, at=now())
+            said.append(refused(psycopg.Error, "row-level security", act))
     return f"{len(said)} of {len(tries)} refused: {said[0]}"
 
 

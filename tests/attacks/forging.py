@@ -1,6 +1,10 @@
-"""What a forger of the log writes: an entry that says something else, and a tree that agrees with it."""
+"""What a forger of the log writes: entries of one's own, one that says something else, a tree that agrees with it."""
 
 import json
+import secrets
+import uuid
+
+import orjson
 
 from registry.ledger import GOVERNANCE
 from registry.models import LedgerEntry, Tile, Tree
@@ -43,4 +47,16 @@ def cut(execute, kept):
         "WITH gone AS (DELETE FROM registry_leaf WHERE log = 'governance' AND index >= %s RETURNING entry_id)"
         " DELETE FROM registry_ledgerentry WHERE id IN (SELECT entry_id FROM gone)",
         [kept],
+    )
+
+
+def enter(session, *, event, actor, at, subject="version:1", log=GOVERNANCE, facts=None, writer=None):
+    """Enter an event by SQL in exactly the platform's form; `writer`: name and number, one of one's own without it."""
+    number = uuid.uuid4()
+    said = {"v": 1, "id": str(number), "at": at.isoformat(), "event": event, "subject": subject, "actor": actor}
+    said |= {"facts": facts or {}, "writer": writer or [secrets.token_hex(8), 1]}
+    session.execute(
+        "INSERT INTO registry_ledgerentry (uuid, log, event, subject, actor, at, bytes)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+        [number, log, event, subject, actor, at, orjson.dumps(said, option=orjson.OPT_SORT_KEYS)],
     )

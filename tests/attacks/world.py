@@ -254,7 +254,7 @@ class World:
         while time.monotonic() < end:
             for breach in [breach for log in LOGS for breach in breaches.unanswered(log)]:
                 breaches.answer(breach_id=breach.pk, reason="an attack", by="service:command-line", now=now())
-            if self.health()[0] == 200 and self._placed() and self._ready():
+            if self.health()[0] == 200 and self.placed() and self._ready():
                 return
             time.sleep(0.3)
         raise RuntimeError(f"the platform did not come to rest: {self.health()}")
@@ -264,7 +264,8 @@ class World:
             return self.engine.post(f"/api/v1/models/{MODEL}/score", json={"features": {}}).status_code == 422
         return False
 
-    def _placed(self) -> bool:
+    def placed(self) -> bool:
+        """Say whether every entry has its place."""
         sql = (
             "SELECT count(*) FROM registry_ledgerentry e LEFT JOIN registry_leaf l ON l.entry_id = e.id WHERE l IS NULL"
         )
