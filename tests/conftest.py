@@ -102,8 +102,10 @@ def _empty():
     kept = {"registry_epoch"}  # the first comes with the schema
     tables = [t for t in connection.introspection.table_names() if t.split("_")[0] in privileges.APPS and t not in kept]
     with connection.cursor() as cursor:
-        for table in tables:
+        for table in (*tables, *kept):
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        cursor.execute("DELETE FROM registry_epoch WHERE number > 1")
+        cursor.execute("ALTER TABLE registry_ledgerentry ALTER COLUMN epoch SET DEFAULT 1")
         cursor.execute(f"TRUNCATE {', '.join(tables)}, auth_group CASCADE")
         cursor.execute(
             "SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'D'"

@@ -83,7 +83,7 @@ def test_what_is_good_is_said_to_be_good(files):
         "index": 7,
         "leaf": strict.encode(LOG.hashes[7]),
     }
-    assert whole == {**checkpoint, "acknowledged_gaps": []}
+    assert whole == {**checkpoint, "acknowledged_gaps": [], "acknowledged_faults": []}
 
 
 def test_consistency_is_shown_with_and_without_a_policy_and_in_both_forms(files):

@@ -11,7 +11,7 @@ from django.db import transaction
 from governance.management.commands.setup_platform import make_keys
 from registry import anchor, breaches, ledger, proofs, publishing, sequencing
 from registry.ledger import DECISIONS, GOVERNANCE
-from registry.models import Leaf
+from registry.models import Leaf, LedgerEntry
 from registry.refusals import Mismatch
 from registry.tlog import directory
 from registry.tlog.trust import Policy
@@ -132,6 +132,7 @@ def test_an_anchor_taken_away_while_the_sequencer_works_stops_it(committed):
 def test_an_entry_whose_place_was_taken_away_is_not_placed_anew(committed):
     enter(300)
     running = sequencing.Sequencer.open(DECISIONS)
+    running.swept = LedgerEntry.objects.filter(log=DECISIONS).earliest("id").pk - 1
     with builders.superuser("registry_leaf") as execute:
         execute("DELETE FROM registry_leaf WHERE log = 'decisions' AND index = 7")
     with pytest.raises(Mismatch, match="Places were taken away"):
