@@ -153,8 +153,9 @@ def _entering() -> Iterator[str]:
     repeated = _REPEATED.replace("{unique}", "text IS JSON OBJECT WITH UNIQUE KEYS" if modern else "true")
     yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
     yield from _policy("read", f"FOR SELECT TO {', '.join(ROLES)} USING (true)")
+    said = f"CASE WHEN event = '{Scoring.DECISION_ANSWERED}' THEN ({_ANSWERED}) ELSE ({repeated}) END"
     for role, entered in ENTERS.items():
-        check = f"({_own(entered)}) AND ({_as_itself(role)}) AND ({repeated})"
+        check = f"({_own(entered)}) AND ({_as_itself(role)}) AND ({said})"
         yield from _policy(f"enter_{role}", f"FOR INSERT TO {role} WITH CHECK ({check})")
 
 
@@ -191,6 +192,24 @@ SELECT said @> jsonb_build_object(
     AND NOT jsonb_path_exists(said, '$.**{16}')
 FROM (SELECT text, text::jsonb AS said FROM (SELECT convert_from(bytes, 'UTF8') AS text OFFSET 0) AS read OFFSET 0) AS e
 """
+# The same of an answer, which has one form only: nothing has to be parsed. It goes by the decision's identifier.
+_FORM = (
+    (
+        r'^\{"actor":"user:[0-9]{1,19}","at":"[0-9T:.+-]{32}","event":"decision\.answered","facts":\{"answer":"HEX",'
+        r'"deployment":[0-9]{1,19},"inputs":"HEX","package":"HEX"\},"id":"UUID","subject":"decision:UUID","v":1,'
+        r'"writer":\["[0-9a-f]{1,40}",[1-9][0-9]{0,17}\]\}$'
+    )
+    .replace("HEX", "[0-9a-f]{64}")
+    .replace("UUID", "[0-9a-f-]{36}")
+)
+_ANSWERED = f"""
+SELECT text ~ '{_FORM}'
+    AND starts_with(text, '{{"actor":"' || actor || '","at":"'
+        || to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || '+00:00",')
+    AND strpos(text, '"}},"id":"' || uuid || '","subject":"' || subject || '",') > 0
+    AND subject = 'decision:' || uuid
+FROM (SELECT convert_from(bytes, 'UTF8') AS text OFFSET 0) AS e
+"""  # noqa: S608 - nothing from outside is in it
 
 
 def grant() -> None:

@@ -66,5 +66,6 @@ def answer(*, breach_id: UUID, reason: str, by: str, now: datetime) -> BreachAns
     event = ledger.Event.GAP_ACKNOWLEDGED if breach.kind == GAP else ledger.Event.BREACH_ACKNOWLEDGED
     facts = {**breach.facts, "breach": str(breach.pk), "reason": canonical.sha256(reason.strip().encode())}
     with transaction.atomic():
-        ledger.append(event, subject=f"breach:{breach.pk}", actor=by, at=now, facts=facts, log=breach.log)
+        subject = f"breach:{breach.pk}"
+        ledger.append(event, subject=subject, actor=by, at=now, facts=facts, log=breach.log, identity=breach.pk)
         return BreachAnswer.objects.create(breach=breach, reason=reason.strip(), answered_by=by, answered_at=now)

@@ -4,10 +4,11 @@ Two logs share this code: `governance` holds every event about people, models an
 per answer. Writers share no lock: the entry gets its index later, from the one sequencer (`registry.sequencing`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.db import connection
@@ -23,11 +24,9 @@ GOVERNANCE, DECISIONS = "governance", "decisions"
 LOGS = (GOVERNANCE, DECISIONS)
 LARGEST_ENTRY = 4096
 COLUMNS = ("uuid", "log", "event", "subject", "actor", "at", "bytes")
-INSERT = prepared.Statement(
-    "countersign_entry",
-    f"INSERT INTO registry_ledgerentry ({', '.join(COLUMNS)}) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",  # noqa: S608
-    binary=[name == "bytes" for name in COLUMNS],
-)
+_INSERT = f"INSERT INTO registry_ledgerentry ({', '.join(COLUMNS)}) VALUES ($1, $2, $3, $4, $5, $6, $7)"  # noqa: S608
+_BINARY = [name == "bytes" for name in COLUMNS]
+INSERT = prepared.Statement("countersign_entry", f"{_INSERT} RETURNING id", binary=_BINARY)
 # Columns that only the database fills, hence no fields of the model. Nothing from outside is in these texts.
 _EPOCH = RawSQL("registry_ledgerentry.epoch", ())  # noqa: S611
 _XID = RawSQL("registry_ledgerentry.xid", ())  # noqa: S611
@@ -62,44 +61,102 @@ class Event(StrEnum):
 
 
 def append(
-    event: StrEnum, *, subject: str, actor: str, at: datetime, facts: dict[str, Any], log: str = GOVERNANCE
+    event: StrEnum,
+    *,
+    subject: str,
+    actor: str,
+    at: datetime,
+    facts: dict[str, Any],
+    log: str = GOVERNANCE,
+    identity: UUID | None = None,
 ) -> LedgerEntry:
     """Enter an event about a subject (`kind:id`) by an actor (`user:id` or `service:name`) in this transaction.
+
+    `identity`: what the entry goes by, where it is to be found by the row it tells of (`of`).
 
     `facts` are a JSON object without personal data; long records and texts are entered by their digest. Raises
     RuntimeError outside a transaction, because an entry must not outlive the change it tells of, and Invalid above
     4 KiB.
     """
-    return append_all(event, about=[(subject, facts)], actor=actor, at=at, log=log)[0]
+    identities = [identity] if identity else None
+    return append_all(event, about=[(subject, facts)], actor=actor, at=at, log=log, identities=identities)[0]
 
 
 def append_all(
-    event: StrEnum, *, about: Iterable[tuple[str, dict[str, Any]]], actor: str, at: datetime, log: str = GOVERNANCE
+    event: StrEnum,
+    *,
+    about: Sequence[tuple[str, dict[str, Any]]],
+    actor: str,
+    at: datetime,
+    log: str = GOVERNANCE,
+    identities: Sequence[UUID] | None = None,
 ) -> list[LedgerEntry]:
-    """Enter the same event about many subjects (pairs of subject and facts), as `append` does for one."""
-    if not connection.in_atomic_block:
-        raise RuntimeError("ledger.append() must run inside the transaction of the change it records.")
-    writer = writers.mine()
+    """Enter the same event about many subjects (pairs of subject and facts), as `append` does for one.
+
+    `identities`: what the entries go by, one each, where they are to be found by the rows they tell of (`of`).
+    """
+    writer = _writer()
     first = writer.upcoming(log)
     rows = [
-        _row(event, subject, actor, at, facts, log, (writer.name, first + place))
-        for place, (subject, facts) in enumerate(about)
+        _row(identity, log, event, subject, actor, at, facts, (writer.name, first + place))
+        for place, (identity, (subject, facts)) in enumerate(
+            zip(identities or [uuid7() for _ in about], about, strict=True)
+        )
     ]
     entries = [_insert(row) for row in rows]
     writer.wrote(log, len(rows))
     return entries
 
 
+def beside(name: str, insert: str, *, binary: Sequence[bool]) -> prepared.Statement:
+    """Return a statement that enters an entry and does another insert at once, whose parameters begin at $8."""
+    return prepared.Statement(name, f"WITH entered AS ({_INSERT}) {insert}", binary=[*_BINARY, *binary])
+
+
+def append_beside(
+    statement: prepared.Statement,
+    values: Sequence[bytes | None],
+    event: StrEnum,
+    *,
+    identity: UUID,
+    subject: str,
+    actor: str,
+    at: datetime,
+    facts: dict[str, Any],
+    log: str = GOVERNANCE,
+) -> None:
+    """Do the insert of a statement of `beside` with these values, and enter it as `append` does, in one go.
+
+    The entry goes by the `identity` of the row it tells of: who knows the one finds the other without another index.
+    """
+    writer = _writer()
+    row = _row(identity, log, event, subject, actor, at, facts, (writer.name, writer.upcoming(log)))
+    statement.run(*_parameters(row), *values)
+    writer.wrote(log, 1)
+
+
+def _writer() -> writers.Writer:
+    if not connection.in_atomic_block:
+        raise RuntimeError("An entry must be written inside the transaction of the change it records.")
+    return writers.mine()
+
+
 def _row(
-    event: StrEnum, subject: str, actor: str, at: datetime, facts: dict[str, Any], log: str, writer: tuple[str, int]
+    identity: UUID,
+    log: str,
+    event: StrEnum,
+    subject: str,
+    actor: str,
+    at: datetime,
+    facts: dict[str, Any],
+    writer: tuple[str, int],
 ) -> tuple[Any, ...]:
     """Return what is inserted of an entry, in the order of COLUMNS."""
-    identity = uuid7()
     data = orjson.dumps(
         {
             "v": 1,
             "id": str(identity),
-            "at": at.isoformat(),
+            "at": at.isoformat(timespec="microseconds"),
             "event": str(event),
             "subject": subject,
             "actor": actor,
@@ -113,10 +170,13 @@ def _row(
     return identity, log, str(event), subject, actor, at, data
 
 
-def _insert(row: tuple[Any, ...]) -> LedgerEntry:
+def _parameters(row: tuple[Any, ...]) -> list[bytes]:
     identity, log, event, subject, actor, at, data = row
-    texts = (str(identity), log, event, subject, actor, at.isoformat())
-    number = INSERT.run(*(text.encode() for text in texts), data)
+    return [*(text.encode() for text in (str(identity), log, event, subject, actor, at.isoformat())), data]
+
+
+def _insert(row: tuple[Any, ...]) -> LedgerEntry:
+    number = INSERT.run(*_parameters(row))
     return LedgerEntry.from_db(connection.alias, ("id", *COLUMNS), (int(number or 0), *row))
 
 
@@ -137,8 +197,17 @@ def identifiers(kind: str, entries: Iterable[LedgerEntry]) -> set[str]:
 
 
 def about(subjects: Iterable[str]) -> QuerySet[LedgerEntry]:
-    """Return the entries about these subjects, oldest first, each with its place in the log if it has one."""
-    return LedgerEntry.objects.filter(subject__in=list(subjects)).select_related("leaf_row").order_by("id")
+    """Return the governance entries about these subjects, oldest first, each with its place if it has one."""
+    return _in_order(LedgerEntry.objects.filter(log=GOVERNANCE, subject__in=list(subjects)))
+
+
+def of(identities: Iterable[UUID]) -> QuerySet[LedgerEntry]:
+    """Return the entries that go by these identifiers, as those about decisions and outcomes do, as `about` does."""
+    return _in_order(LedgerEntry.objects.filter(uuid__in=list(identities)))
+
+
+def _in_order(rows: QuerySet[LedgerEntry]) -> QuerySet[LedgerEntry]:
+    return rows.select_related("leaf_row").order_by("id")
 
 
 def last_placed(log: str) -> Place:

@@ -19,7 +19,7 @@ class Statement:
         self.name, self.sql, self.formats = name.encode(), sql, [int(given) for given in binary]
         self._known: WeakSet[object] = WeakSet()  # the sessions that have prepared it
 
-    def run(self, *values: bytes) -> bytes | None:
+    def run(self, *values: bytes | None) -> bytes | None:
         """Return the first column of the first row, as text; errors are those that Django raises for a query."""
         connection.validate_no_broken_transaction()
         with connection.wrap_database_errors:

@@ -1,17 +1,20 @@
 """The ledger browser, and the published checkpoints."""
 
 import orjson
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_safe
 
 from registry import heads, ledger, proofs
-from registry.ledger import GOVERNANCE, LOGS
-from registry.models import Checkpoint, LedgerEntry
+from registry.ids import is_identifier
+from registry.ledger import DECISIONS, GOVERNANCE, LOGS
+from registry.models import Checkpoint, LedgerEntry, Tree
 from registry.pages import kept, lines, needs, screenful, whole_number
 from registry.refusals import Refusal
 from registry.tlog import merkle
+
+SEARCHED = 100_000  # newest entries of the log of decisions among which an event is looked for
 
 
 @require_safe
@@ -21,12 +24,12 @@ def ledger_page(request: HttpRequest) -> HttpResponse:
     log = _known(request.GET.get("log", GOVERNANCE))
     before = whole_number(request.GET.get("before", ""))
     event, subject = (request.GET.get(name, "").strip() for name in ("event", "subject"))
-    placed = _filtered(LedgerEntry.objects.filter(log=log, leaf_row__log=log), event, subject)
+    placed = _filtered(LedgerEntry.objects.filter(log=log, leaf_row__log=log), log, event, subject)
     placed = placed.order_by("-leaf_row__index")
     if before is not None:
         placed = placed.filter(leaf_row__index__lt=before)
     rows, more = screenful(placed)
-    waiting = _filtered(ledger.waiting(log).reverse(), event, subject)[:20] if before is None else ()
+    waiting = _filtered(ledger.waiting(log).reverse(), log, event, subject)[:20] if before is None else ()
     context = {
         "section": "ledger",
         "logs": LOGS,
@@ -37,17 +40,27 @@ def ledger_page(request: HttpRequest) -> HttpResponse:
         "lines": lines([*waiting, *rows]),
         "next": rows[-1].leaf_row.index if more else None,
         "checkpoint": _checkpoint(log),
+        "searched": SEARCHED if log == DECISIONS and event else None,
         "published": f"{proofs.origin(log)}/checkpoint",
         "kept": kept(log=log, event=event, subject=subject),
     }
     return render(request, "ledger.html", context)
 
 
-def _filtered(rows: QuerySet[LedgerEntry], event: str, subject: str) -> QuerySet[LedgerEntry]:
+def _filtered(rows: QuerySet[LedgerEntry], log: str, event: str, subject: str) -> QuerySet[LedgerEntry]:
     rows = rows.select_related("leaf_row")
     if event:
         rows = rows.filter(event__startswith=event)
-    return rows.filter(subject=subject) if subject else rows
+    if log != DECISIONS:
+        return rows.filter(subject=subject) if subject else rows
+    # No index tells its many entries by event or subject; but a decision's entry goes by the decision's identifier.
+    if event:
+        head = Tree.objects.filter(log=log).order_by("-size").first()
+        rows = rows.filter(Q(leaf_row=None) | Q(leaf_row__index__gte=(head.size if head else 0) - SEARCHED))
+    identity = subject.removeprefix("decision:")
+    if subject:
+        return rows.filter(uuid=identity) if is_identifier(identity) else rows.none()
+    return rows
 
 
 def _known(log: str) -> str:

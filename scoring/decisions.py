@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import orjson
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from registry import ledger
 from registry.ids import uuid7
-from registry.models import Package, User
+from registry.models import LedgerEntry, Package, User
 from registry.refusals import Invalid, Unknown
-from scoring import admission, commitments, runtimes, serving
+from scoring import admission, commitments, recording, runtimes, serving
 from scoring.events import Event
 from scoring.models import Decision
 
@@ -65,7 +66,8 @@ def decide(
     decision.request_id, decision.request_digest, decision.entity = request_id, digest, entity
     decision.vector = None if decision.is_fallback else vector.tolist()
     try:
-        _record(decision, served, by, now)
+        with transaction.atomic():
+            recording.record(decision, package=served.package.digest, by=by, now=now)
     except IntegrityError:
         known = _repeated(served, request_id, digest)
         if known is None:
@@ -153,23 +155,14 @@ def _build(served: serving.Serving, answer: dict[str, Any], inputs: bytes, now: 
     )
 
 
-def _record(decision: Decision, served: serving.Serving, by: User, now: datetime) -> None:
-    facts = {
-        "deployment": served.deployment.pk,
-        "package": served.package.digest,
-        "inputs": commitments.commit("inputs", bytes(decision.inputs_salt), bytes(decision.inputs)),
-        "answer": commitments.commit("answer", bytes(decision.answer_salt), bytes(decision.answer)),
-    }
-    with transaction.atomic():
-        decision.save(force_insert=True)
-        ledger.append(
-            Event.DECISION_ANSWERED,
-            subject=f"decision:{decision.id}",
-            actor=by.actor,
-            at=now,
-            facts=facts,
-            log=ledger.DECISIONS,
-        )
+def entries(decision: Decision) -> QuerySet[LedgerEntry]:
+    """Return the entries about a decision and its outcomes, oldest first."""
+    found = ledger.of([decision.id, *decision.outcomes.values_list("pk", flat=True)])
+    if any(entry.event == Event.DECISION_ANSWERED for entry in found):
+        return found
+    # Entered before entries went by their decision's identifier: a long search, for old decisions only.
+    rows = LedgerEntry.objects.filter(log=ledger.DECISIONS, subject=f"decision:{decision.id}")
+    return rows.select_related("leaf_row").order_by("id")
 
 
 def answer_of(decision: Decision) -> dict[str, Any]:

@@ -99,7 +99,14 @@ def _add(rows: list[Outcome], by: User, now: datetime) -> int:
             )
     new = [row for row in rows if known[_key(row)].pk == row.pk]
     about = [(f"decision:{row.decision_id}", {"outcome": commitment(row)}) for row in new]
-    ledger.append_all(Event.OUTCOME_RECORDED, about=about, actor=by.actor, at=now, log=ledger.DECISIONS)
+    ledger.append_all(
+        Event.OUTCOME_RECORDED,
+        about=about,
+        actor=by.actor,
+        at=now,
+        log=ledger.DECISIONS,
+        identities=[row.id for row in new],
+    )
     return len(new)
 
 

@@ -8,7 +8,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from registry import ledger
 from registry.models import Package, RegisteredModel
 from registry.pages import identifier, kept, lines, needs, screenful
 from scoring import charts, decisions
@@ -70,7 +69,7 @@ def decision_page(request: HttpRequest, decision_id: UUID) -> HttpResponse:
         "waterfall": None if decision.is_fallback else _waterfall(inputs["features"], answer, package.version.schema),
         "sum": None if decision.is_fallback else _sum(answer),
         "outcomes": decision.outcomes.select_related("recorded_by").order_by("observed_at"),
-        "lines": lines(ledger.about([f"decision:{decision.id}"]).filter(log=ledger.DECISIONS)),
+        "lines": lines(decisions.entries(decision)),
     }
     return render(request, "decision.html", context)
 

@@ -10,7 +10,7 @@ from monitoring import runs
 from monitoring.models import CheckResult, Disposition
 from registry import canonical, datasets, ledger, packages, policies, versions
 from registry.models import LedgerEntry, ModelVersion, Package, Policy, RegisteredModel
-from scoring import outcomes
+from scoring import decisions, outcomes
 from scoring.models import Decision, Deployment, Outcome, RefusedLoad
 
 
@@ -26,7 +26,7 @@ def of_decision(decision: Decision) -> Contents:
     version = decision.deployment.package.version
     contents = Contents("decision", f"decision {decision.id} by {version}")
     add_version(contents, version)
-    entries = list(ledger.about([f"decision:{decision.id}"]))
+    entries = list(decisions.entries(decision))
     contents.enter(entries)
     parts = {"inputs": (decision.inputs, decision.inputs_salt), "answer": (decision.answer, decision.answer_salt)}
     for outcome in _entered(decision, entries):

@@ -5,14 +5,18 @@ from django.db import models
 
 from registry.ids import uuid7
 
+_GOVERNANCE = models.Q(log="governance")
+
 
 class LedgerEntry(models.Model):
     """One entry: `bytes` are hashed as they are and never rebuilt. Inserted unsequenced, in the caller's transaction.
 
     What only the database knows is in the migrations: `xid`, the inserting transaction; `epoch`, the life of the
     database it happened in; `leaf`, the hash computed by the database itself; `inserted_at`; and that an entry has at
-    most 4 KiB. `event`, `subject` and `actor` repeat
-    what `bytes` say, for searching; `verify_ledger` compares them.
+    most 4 KiB. `event`, `subject` and `actor` repeat what `bytes` say; `verify_ledger` compares them.
+
+    Governance entries are searched by subject and event. Those of decisions, of which there are many, go by the
+    identifier of the row they tell of, and pay for no other index.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -26,8 +30,10 @@ class LedgerEntry(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["subject"], name="entry_subject"),
-            models.Index("log", OpClass("event", name="varchar_pattern_ops"), name="entry_event"),  # by its beginning
+            models.Index(fields=["subject"], name="entry_subject", condition=_GOVERNANCE),
+            models.Index(  # by the event's beginning
+                OpClass("event", name="varchar_pattern_ops"), name="entry_event", condition=_GOVERNANCE
+            ),
         ]
 
 

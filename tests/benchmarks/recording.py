@@ -18,12 +18,15 @@ django.setup()
 from django.db import connection, transaction  # noqa: E402
 from psycopg import ClientCursor  # noqa: E402
 
-from registry import ledger  # noqa: E402
-from scoring import decisions, serving  # noqa: E402
+from registry import ledger, prepared  # noqa: E402
+from scoring import recording, serving  # noqa: E402
 from scoring.models import Decision  # noqa: E402
 from tests import builders  # noqa: E402
 
 ROUNDS, DECISIONS = 21, 200
+_ENTERING, _DECIDING = recording.STATEMENT.sql.removeprefix("WITH entered AS (").split(") INSERT INTO scoring")
+_ALONE = re.sub(r"\$(\d+)", lambda found: f"${int(found[1]) - len(ledger.COLUMNS)}", f"INSERT INTO scoring{_DECIDING}")
+ALONE = prepared.Statement("alone", _ALONE, binary=recording.STATEMENT.formats[len(ledger.COLUMNS) :])
 # An entry of a decision as pgbench makes it anew each time: with its client's own number, and the time.
 _BYTES = """convert_to('{"actor":"user:' || '7","at":' || to_json(clock_timestamp()) || '%s' || :client_id || '-'||:run
 ||'",'||:n || ']}', 'UTF8')""".replace("\n", "")
@@ -54,12 +57,12 @@ def cpu(sample: Decision, served: serving.Serving, by) -> dict:
 
 
 def record(row: Decision, served: serving.Serving, by, entered: bool) -> None:
-    """Record a decision as scoring does, or the same without the ledger."""
-    if entered:
-        decisions._record(row, served, by, row.at)
-        return
+    """Record a decision as scoring does, or by the same statement without the ledger."""
     with transaction.atomic():
-        row.save(force_insert=True)
+        if entered:
+            recording.record(row, package=served.package.digest, by=by, now=row.at)
+        else:
+            ALONE.run(*recording.values(row))
 
 
 def fresh(sample: Decision) -> Decision:
@@ -69,30 +72,31 @@ def fresh(sample: Decision) -> Decision:
 
 
 def write_scripts(folder: Path, sample: Decision) -> None:
-    """Write the statements of one decision as pgbench scripts."""
-    seen: list[tuple[str, tuple]] = []
-
-    def listen(execute, statement, params, many, context):
-        seen.append((statement, params))
-        return execute(statement, params, many, context)
-
-    copy = fresh(sample)
-    with connection.execute_wrapper(listen), transaction.atomic():
-        copy.save(force_insert=True)
-    statement = next(found for found in seen if found[0].startswith('INSERT INTO "scoring_decision"'))
-    decision = ClientCursor(connection.connection).mogrify(*statement)
-    decision = re.sub(rf"'({copy.pk}|{copy.pk.hex})'", "gen_random_uuid()", decision)
-    decision = re.sub(r"'\d{4}-\d\d-\d\d [^']*'", "clock_timestamp()", decision)
-    assert "gen_random_uuid" in decision, decision
+    """Write the statements of one decision as pgbench scripts: what scoring sends, with values in it."""
+    row = fresh(sample)
+    given = dict(zip(recording.COLUMNS, (getattr(row, name) for name in recording.COLUMNS), strict=True))
+    given |= {"id": _Sql("gen_random_uuid()"), "at": _Sql("clock_timestamp()")}
     entry = ledger.LedgerEntry.objects.filter(log=ledger.DECISIONS).latest("id")
     said = bytes(entry.bytes).decode()
     middle = said[said.index('","event"') + 1 : said.index('"writer":["') + len('"writer":["')]
     middle = re.sub(r":(?=\w)", ":' || '", middle)  # what follows a colon is a variable to pgbench
-    values = ["gen_random_uuid()", "'decisions'", f"'{entry.event}'", "'decision:' || gen_random_uuid()"]
-    values += ["'user:' || '7'", "clock_timestamp()", _BYTES % middle]
-    ours = re.sub(r"\$(\d)", lambda found: values[int(found[1]) - 1], ledger.INSERT.sql)
-    (folder / "without.sql").write_text(f"BEGIN;\n{decision};\nCOMMIT;\n")
-    (folder / "with.sql").write_text(f"\\set n :n + 1\nBEGIN;\n{decision};\n{ours};\nCOMMIT;\n")
+    ours = ["gen_random_uuid()", "'decisions'", f"'{entry.event}'", "'decision:' || gen_random_uuid()"]
+    ours += ["'user:' || '7'", "clock_timestamp()", _BYTES % middle]
+    theirs = [_literal(value) for value in given.values()]
+    for name, statement, values in (("with", recording.STATEMENT, [*ours, *theirs]), ("without", ALONE, theirs)):
+        text = re.sub(r"\$(\d+)", lambda found, values=values: values[int(found[1]) - 1], statement.sql)
+        (folder / f"{name}.sql").write_text(f"\\set n :n + 1\nBEGIN;\n{text};\nCOMMIT;\n")
+
+
+class _Sql(str):
+    """An expression, to be taken as it is."""
+
+
+def _literal(value: object) -> str:
+    """Return a value of a column as SQL."""
+    if isinstance(value, _Sql):
+        return str(value)
+    return ClientCursor(connection.connection).mogrify("%s", [value])
 
 
 if __name__ == "__main__":

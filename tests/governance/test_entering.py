@@ -33,6 +33,9 @@ WORDS = (
 )
 
 
+ANSWERED = {"answer": "1" * 64, "deployment": 1, "inputs": "2" * 64, "package": "3" * 64}
+
+
 def dumped(told):
     return json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -41,6 +44,9 @@ def enter(role, *, log=GOVERNANCE, event="person.added", actor="user:1", data=No
     """Enter an event by raw SQL as a role; say whether the database took it."""
     named = {"event": event, "subject": "user:9", "actor": actor}
     entry = {"uuid": uuid.uuid4(), "log": log, "at": builders.now(), **named}
+    if event == "decision.answered":
+        entry["subject"] = named["subject"] = f"decision:{entry['uuid']}"
+        said = {"facts": ANSWERED, "writer": ["a1", 1]} | said
     told = {"id": str(entry["uuid"]), "v": 1, "at": entry["at"].isoformat(), "facts": {}, "writer": ["w1", 1]}
     told |= {**named, **said}
     entry["bytes"] = dumped(told) if data is None else data(told)
@@ -79,7 +85,7 @@ def test_nobody_enters_what_is_no_event_or_in_no_log(db, role):
     assert not enter(role, log="elsewhere")
 
 
-OWN = {SCORING: "decision.answered", GOVERNOR: "deployment.made", APP: "person.added"}
+OWN = {SCORING: "outcome.recorded", GOVERNOR: "deployment.made", APP: "person.added"}
 
 
 @pytest.mark.parametrize("role", OWN)
@@ -149,6 +155,38 @@ def test_an_entry_without_a_part_is_refused(db, name):
 )
 def test_a_part_of_another_form_is_refused(db, name, value):
     assert not enter(APP, **{name: value})
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        *({name: value} for name, value in (("subject", "decision:x"), ("id", str(uuid.UUID(int=0))), ("v", 2))),
+        *({"facts": {**ANSWERED, **other}} for other in ({"answer": "1" * 63}, {"deployment": "1"}, {"more": 1})),
+        {"facts": {}},
+        {"actor": "user:2"},
+        {"event": "outcome.recorded"},
+        {"at": "2026-01-01T00:00:00.000000+00:00"},
+        {"writer": ["A1", 1]},
+        {"writer": ["a1", 0]},
+        {"more": 1},
+    ],
+)
+def test_an_answer_has_one_form(db, lie):
+    answer = {"log": DECISIONS, "event": "decision.answered"}
+    assert enter(SCORING, **answer, actor="user:1")
+    assert not enter(SCORING, **answer, data=lambda told: dumped({**told, **lie}))
+
+
+@pytest.mark.parametrize("actor", ["service:scoring", 'user:1","at":"x'])
+def test_an_answer_is_given_to_a_person_or_their_program(db, actor):
+    assert not enter(SCORING, log=DECISIONS, event="decision.answered", actor=actor)
+
+
+def test_an_answer_is_entered_once(db):
+    made = []
+    answer = {"log": DECISIONS, "event": "decision.answered"}
+    assert enter(SCORING, **answer, data=lambda told: made.append(told["id"]) or dumped(told))
+    assert not enter(SCORING, **answer, data=lambda told: dumped({**told, "subject": f"decision:{made[0]}"}))
 
 
 def test_names_of_forty_letters_and_quotes_in_facts_are_taken(db):

@@ -81,8 +81,13 @@ def insert(breach, by="user:1", entry=None):
 
 
 def entered(breach, **other):
-    said = {"id": str(uuid4()), "event": "breach.acknowledged", "subject": f"breach:{breach.pk}", "actor": "user:1"}
-    said |= {"at": now().isoformat(), **{name: value for name, value in other.items() if name in said}}
+    said = {
+        "id": str(other.get("id", breach.pk)),
+        "event": "breach.acknowledged",
+        "subject": f"breach:{breach.pk}",
+        "actor": "user:1",
+    }
+    said |= {"at": now().isoformat(), **{name: str(value) for name, value in other.items() if name in said}}
     text = json.dumps({**said, "v": 1, "facts": {}, "writer": ["w9", 1]}, sort_keys=True, separators=(",", ":"))
     return {**said, "log": other.get("log", "decisions"), "bytes": text.encode()}
 
@@ -94,7 +99,14 @@ def test_an_answer_without_its_entry_is_refused():
 
 
 @pytest.mark.parametrize(
-    "other", [{"log": "governance"}, {"event": "gap.acknowledged"}, {"actor": "user:2"}, {"subject": "breach:x"}]
+    "other",
+    [
+        {"log": "governance"},
+        {"event": "gap.acknowledged"},
+        {"actor": "user:2"},
+        {"subject": "breach:x"},
+        {"id": uuid4()},
+    ],
 )
 def test_the_entry_must_be_the_one_of_the_answer(other):
     breach = kept()
