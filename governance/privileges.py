@@ -12,6 +12,7 @@ from django.apps import apps
 from django.db import connection
 from django.db.models import AutoField, Model
 
+from governance import said
 from governance.events import Event as Governance
 from monitoring.events import Event as Monitoring
 from registry.ledger import DECISIONS, GOVERNANCE
@@ -148,14 +149,11 @@ def _inserts() -> Iterator[str]:
 def _entering() -> Iterator[str]:
     """Everybody with the right to read entries reads all; each writer enters its own events, as itself."""
     table = LedgerEntry._meta.db_table
-    # PostgreSQL 15 cannot ask whether a name comes twice.
-    modern = connection.pg_version >= 160000  # type: ignore[attr-defined]
-    repeated = _REPEATED.replace("{unique}", "text IS JSON OBJECT WITH UNIQUE KEYS" if modern else "true")
+    yield from said.statements(connection.pg_version, ENTERS)  # type: ignore[attr-defined]
     yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
     yield from _policy("read", f"FOR SELECT TO {', '.join(ROLES)} USING (true)")
-    said = f"CASE WHEN event = '{Scoring.DECISION_ANSWERED}' THEN ({_ANSWERED}) ELSE ({repeated}) END"
     for role, entered in ENTERS.items():
-        check = f"({_own(entered)}) AND ({_as_itself(role)}) AND ({said})"
+        check = f"({_own(entered)}) AND ({_as_itself(role)}) AND {said.CONDITION}"
         yield from _policy(f"enter_{role}", f"FOR INSERT TO {role} WITH CHECK ({check})")
 
 
@@ -175,41 +173,6 @@ def _as_itself(role: str) -> str:
     if role == APP:
         return f"actor NOT IN {_NOT_APPS}"
     return f"actor = '{SPEAKS[role]}' OR starts_with(actor, 'user:')"
-
-
-# An offline verifier sees only the bytes: they must say what the columns that were judged say, in the form of
-# `ledger.append`, which any parser of JSON reads alike: one line, no name twice, no deep nesting, and in plain letters
-# at its end the writer, whose numbers tell when an entry was left out. OFFSET 0 keeps PostgreSQL from parsing anew for
-# each condition.
-_REPEATED = r"""
-SELECT said @> jsonb_build_object(
-        'v', 1, 'event', event, 'actor', actor, 'subject', subject, 'id', uuid, 'facts', jsonb_build_object())
-    AND said ->> 'at' ~ '^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{6})?\+00:00$'
-    AND (said ->> 'at')::timestamptz = at
-    AND right(text, 74) ~ ',"writer":\["[^"\\]{1,40}",[1-9][0-9]{0,17}\]\}$'
-    AND strpos(text, chr(10)) = 0
-    AND {unique}
-    AND NOT jsonb_path_exists(said, '$.**{16}')
-FROM (SELECT text, text::jsonb AS said FROM (SELECT convert_from(bytes, 'UTF8') AS text OFFSET 0) AS read OFFSET 0) AS e
-"""
-# The same of an answer, which has one form only: nothing has to be parsed. It goes by the decision's identifier.
-_FORM = (
-    (
-        r'^\{"actor":"user:[0-9]{1,19}","at":"[0-9T:.+-]{32}","event":"decision\.answered","facts":\{"answer":"HEX",'
-        r'"deployment":[0-9]{1,19},"inputs":"HEX","package":"HEX"\},"id":"UUID","subject":"decision:UUID","v":1,'
-        r'"writer":\["[0-9a-f]{1,40}",[1-9][0-9]{0,17}\]\}$'
-    )
-    .replace("HEX", "[0-9a-f]{64}")
-    .replace("UUID", "[0-9a-f-]{36}")
-)
-_ANSWERED = f"""
-SELECT text ~ '{_FORM}'
-    AND starts_with(text, '{{"actor":"' || actor || '","at":"'
-        || to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || '+00:00",')
-    AND strpos(text, '"}},"id":"' || uuid || '","subject":"' || subject || '",') > 0
-    AND subject = 'decision:' || uuid
-FROM (SELECT convert_from(bytes, 'UTF8') AS text OFFSET 0) AS e
-"""  # noqa: S608 - nothing from outside is in it
 
 
 def grant() -> None:

@@ -69,7 +69,7 @@ def run(at: Installation, script: str, writers: int, seconds: float, *, rate: in
     words += ["-R", str(rate)] if rate else []
     words += ["-h", parse_qs(url.query).get("host", [url.hostname or ""])[0], "-U", unquote(url.username or "")]
     words += ["-p", str(url.port)] if url.port else []
-    env = {"PGPASSWORD": unquote(url.password or ""), "PGOPTIONS": "-c timezone=UTC"}
+    env = {"PGPASSWORD": unquote(url.password or ""), "PGOPTIONS": "-c timezone=UTC -c role=countersign_scoring"}
     command = [_pgbench(), *words, url.path[1:]]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     found = re.search(r"^tps = ([\d.]+)", done.stdout, re.MULTILINE)

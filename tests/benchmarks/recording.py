@@ -27,9 +27,10 @@ ROUNDS, DECISIONS = 21, 200
 _ENTERING, _DECIDING = recording.STATEMENT.sql.removeprefix("WITH entered AS (").split(") INSERT INTO scoring")
 _ALONE = re.sub(r"\$(\d+)", lambda found: f"${int(found[1]) - len(ledger.COLUMNS)}", f"INSERT INTO scoring{_DECIDING}")
 ALONE = prepared.Statement("alone", _ALONE, binary=recording.STATEMENT.formats[len(ledger.COLUMNS) :])
-# An entry of a decision as pgbench makes it anew each time: with its client's own number, and the time.
-_BYTES = """convert_to('{"actor":"user:' || '7","at":' || to_json(clock_timestamp()) || '%s' || :client_id || '-'||:run
-||'",'||:n || ']}', 'UTF8')""".replace("\n", "")
+# What differs between two decisions, and the entry's bytes, are made anew each time by the database, which costs more
+# than taking them from a client.
+_NEW = "WITH new AS MATERIALIZED (SELECT gen_random_uuid() AS id, clock_timestamp() AS at)"
+_AT = """to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:' || 'MI:' || 'SS.US') || '+00:' || '00'"""
 
 
 def main(folder: Path) -> None:
@@ -74,18 +75,26 @@ def fresh(sample: Decision) -> Decision:
 def write_scripts(folder: Path, sample: Decision) -> None:
     """Write the statements of one decision as pgbench scripts: what scoring sends, with values in it."""
     row = fresh(sample)
-    given = dict(zip(recording.COLUMNS, (getattr(row, name) for name in recording.COLUMNS), strict=True))
-    given |= {"id": _Sql("gen_random_uuid()"), "at": _Sql("clock_timestamp()")}
-    entry = ledger.LedgerEntry.objects.filter(log=ledger.DECISIONS).latest("id")
-    said = bytes(entry.bytes).decode()
-    middle = said[said.index('","event"') + 1 : said.index('"writer":["') + len('"writer":["')]
-    middle = re.sub(r":(?=\w)", ":' || '", middle)  # what follows a colon is a variable to pgbench
-    ours = ["gen_random_uuid()", "'decisions'", f"'{entry.event}'", "'decision:' || gen_random_uuid()"]
-    ours += ["'user:' || '7'", "clock_timestamp()", _BYTES % middle]
+    given = {name: getattr(row, name) for name in recording.COLUMNS} | {"id": _Sql("id"), "at": _Sql("at")}
     theirs = [_literal(value) for value in given.values()]
+    entry = ledger.of([sample.id]).get()
+    ours = ["id", *(_literal(value) for value in (entry.log, entry.event)), "'decision:' || id", _literal(entry.actor)]
+    ours += ["at", f"convert_to({_bytes(json.loads(bytes(entry.bytes)))}, 'UTF8')"]
     for name, statement, values in (("with", recording.STATEMENT, [*ours, *theirs]), ("without", ALONE, theirs)):
-        text = re.sub(r"\$(\d+)", lambda found, values=values: values[int(found[1]) - 1], statement.sql)
+        text = re.sub(r"VALUES \(([$0-9, ]+)\)", r"SELECT \1 FROM new", statement.sql)
+        text = re.sub(r"\$(\d+)", lambda found, values=values: values[int(found[1]) - 1], text)
+        text = f"{_NEW}, {text.removeprefix('WITH ')}" if name == "with" else f"{_NEW} {text}"
         (folder / f"{name}.sql").write_text(f"\\set n :n + 1\nBEGIN;\n{text};\nCOMMIT;\n")
+
+
+def _bytes(said: dict) -> str:
+    """Return an SQL expression for the bytes of another entry of this kind, by this client of pgbench."""
+    new = {"id": "id", "at": _AT, "subject": "'decision:' || id", "writer": ":client_id || 'a' || :run", "n": ":n"}
+    said |= {name: f"<{name}>" for name in new} | {"writer": ["<writer>", "<n>"]}
+    del said["n"]
+    text = json.dumps(said, sort_keys=True, separators=(",", ":")).replace('"<n>"', "<n>")
+    pieces = re.split(r"<(\w+)>", re.sub(r":(?=\w)", ":' || '", text))  # what follows a colon is a variable to pgbench
+    return " || ".join(new[piece] if place % 2 else f"'{piece}'" for place, piece in enumerate(pieces))
 
 
 class _Sql(str):
