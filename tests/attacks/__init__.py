@@ -13,7 +13,6 @@ from typing import Any
 LIMITS = {
     "sign_in_everybodys_name": "the web serves those who sign, so its role can write what they would: guard it",
     "drop_a_writers_last_entry": "no later number shows the gap; only who was answered can tell",
-    "take_a_decision_away": "the log proves that it was answered, to whoever asks for it; nothing asks by itself",
     "collude_with_the_quorum": "whom a verifier trusts can deceive it: trust witnesses of several parties",
 }
 

@@ -1,0 +1,175 @@
+"""Hold what is on record against what was entered, both ways: a row taken away, changed, or put there without an entry.
+
+The log proves that entries are complete and unchanged (`verify_ledger`); this proves that the rows still are what it
+says. Records that an entry names by a digest are hashed anew; decisions and outcomes are committed to anew.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import QuerySet
+
+from governance import approvals
+from governance.events import Event
+from governance.models import ApprovalRequest, Order, Signature
+from monitoring import runs
+from monitoring.events import Event as Monitoring
+from monitoring.models import CheckResult
+from registry import canonical, datasets, ledger, packages, policies, versions
+from registry.ledger import DECISIONS, GOVERNANCE
+from registry.ledger import Event as Registry
+from registry.models import Dataset, LedgerEntry, ModelVersion, Package, Policy
+from scoring import commitments, decisions, outcomes
+from scoring.events import Event as Scoring
+from scoring.models import Decision, Deployment, Outcome
+
+_BATCH = 2000
+Said = tuple[Any, ...]  # what an entry says of a record, in a form that its row gives too
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of record: the events that enter it, which of their facts bind it, and the same from its rows."""
+
+    name: str
+    events: tuple[StrEnum, ...]
+    facts: tuple[str, ...]
+    rows: QuerySet[Any]
+    said: Callable[[Any], Said]
+
+
+KINDS = (
+    Kind(
+        "version",
+        (Registry.VERSION_REGISTERED,),
+        ("version",),
+        ModelVersion.objects.select_related("model"),
+        lambda row: (canonical.digest(versions.manifest(row)),),
+    ),
+    Kind(
+        "data set",
+        (Registry.DATASET_REGISTERED,),
+        ("record",),
+        Dataset.objects.all(),
+        lambda row: (canonical.digest(datasets.record(row)),),
+    ),
+    Kind(
+        "policy",
+        (Registry.POLICY_ADOPTED,),
+        ("policy",),
+        Policy.objects.all(),
+        lambda row: (canonical.digest(policies.record(row)),),
+    ),
+    Kind(
+        "package",
+        (Registry.PACKAGE_ASSEMBLED,),
+        ("package",),
+        Package.objects.select_related("version", "policy"),
+        lambda row: (canonical.digest(packages.record(row)),),
+    ),
+    Kind(
+        "check result",
+        (Monitoring.CHECK_PERFORMED,),
+        ("result",),
+        CheckResult.objects.select_related("run__version", "run__policy"),
+        lambda row: (canonical.digest(runs.record(row)),),
+    ),
+    Kind(
+        "approval request",
+        (Event.APPROVAL_REQUESTED,),
+        ("request", "digest"),
+        ApprovalRequest.objects.select_related("package__policy"),
+        lambda row: (str(row.id), canonical.digest(approvals.record(row))),
+    ),
+    Kind(
+        "signature",
+        (Event.APPROVAL_SIGNED, Event.APPROVAL_REFUSED),
+        ("request", "signature"),
+        Signature.objects.all(),
+        lambda row: (str(row.request_id), canonical.digest(approvals.signature_record(row))),
+    ),
+    Kind(
+        "order",
+        (Event.DEPLOYMENT_ORDERED,),
+        ("order", "request", "kind"),
+        Order.objects.all(),
+        lambda row: (str(row.id), str(row.request_id), row.kind),
+    ),
+    Kind(
+        "deployment",
+        (Scoring.DEPLOYMENT_MADE,),
+        ("deployment", "package", "request", "order", "envelope"),
+        Deployment.objects.select_related("package"),
+        lambda row: (row.pk, row.package.digest, str(row.request), str(row.order), row.warrant),
+    ),
+)
+
+
+def findings() -> Iterator[str]:
+    """Yield what is not on record as it was entered, or not entered; all is read as it stood at one moment."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        for kind in KINDS:
+            yield from _compared(kind)
+        yield from _each(Scoring.DECISION_ANSWERED, Decision.objects.all(), _answer)
+        yield from _each(Scoring.OUTCOME_RECORDED, Outcome.objects.all(), _outcome)
+
+
+def _compared(kind: Kind) -> Iterator[str]:
+    rows = LedgerEntry.objects.filter(log=GOVERNANCE, event__in=kind.events)
+    entered = {
+        tuple(ledger.facts_of(entry).get(name) for name in kind.facts): entry.uuid for entry in rows.iterator(_BATCH)
+    }
+    held = {kind.said(row): row.pk for row in kind.rows.iterator(_BATCH)}
+    for said, entry in entered.items():
+        if said not in held:
+            yield f"{kind.name}: what entry {entry} tells of is not on record, or not as it was entered"
+    for said, key in held.items():
+        if said not in entered:
+            yield f"{kind.name} {key}: was never entered as it stands"
+
+
+def _each(event: StrEnum, rows: QuerySet[Any], said: Callable[[Any], Said]) -> Iterator[str]:
+    """Compare, piece by piece, what has too many rows for memory: an entry has the identifier of its row."""
+    noun = event.partition(".")[0]
+    entries = LedgerEntry.objects.filter(log=DECISIONS, event=event)
+    for some in _batches(entries.order_by("pk")):
+        held = rows.in_bulk([entry.uuid for entry in some])
+        for entry in some:
+            row = held.get(entry.uuid)
+            if row is None:
+                yield f"{noun} {entry.uuid}: was entered, but is not on record"
+            elif _facts(entry) != said(row):
+                yield f"{noun} {entry.uuid}: is not as it was entered"
+    for keys in _batches(rows.order_by("pk").values_list("pk", flat=True)):
+        known = set(entries.filter(uuid__in=keys).values_list("uuid", flat=True))
+        yield from (f"{noun} {key}: was never entered" for key in keys if key not in known)
+
+
+def _batches(rows: QuerySet[Any]) -> Iterator[list[Any]]:
+    found = rows.iterator(_BATCH)
+    while some := list(islice(found, _BATCH)):
+        yield some
+
+
+def _facts(entry: LedgerEntry) -> Said:
+    said = ledger.facts_of(entry)
+    return tuple(said.get(name) for name in ("deployment", "inputs", "answer", "outcome"))
+
+
+def _answer(row: Decision) -> Said:
+    inputs = commitments.commit("inputs", bytes(row.inputs_salt), bytes(row.inputs))
+    answer = commitments.commit("answer", bytes(row.answer_salt), bytes(row.answer))
+    answered = decisions.answer_of(row)
+    repeated = (answered.get("score"), answered.get("band"), answered.get("attributions"))
+    # Monitors read these columns, which repeat parts of the answer's bytes.
+    return row.deployment_id, inputs, answer if repeated == (row.score, row.band, row.attributions) else "", None
+
+
+def _outcome(row: Outcome) -> Said:
+    return None, None, None, outcomes.commitment(row)
