@@ -11,7 +11,20 @@ from governance import env
 BASE_DIR = Path(__file__).resolve().parent.parent
 PROCESS = env.choice(
     "PROCESS",
-    {"web", "scoring", "worker", "checks", "drift", "monitors", "train", "governor", "sequencer", "beat", "setup"},
+    {
+        "web",
+        "scoring",
+        "worker",
+        "intake",
+        "checks",
+        "drift",
+        "monitors",
+        "train",
+        "governor",
+        "sequencer",
+        "beat",
+        "setup",
+    },
     default="web",
 )
 
@@ -80,7 +93,7 @@ TEMPLATES = [
 # windows; the sequencer's standby waits for its lock, and set-up and commands for whatever they need.
 _PATIENCE = {
     **{"web": 30, "scoring": 5, "governor": 60},
-    **dict.fromkeys(("worker", "checks", "drift", "monitors", "train"), 600),
+    **dict.fromkeys(("worker", "intake", "checks", "drift", "monitors", "train"), 600),
 }
 DATABASES = {
     "default": env.database("DATABASE_URL", process=PROCESS, patience=_PATIENCE.get(PROCESS, 0))

@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import httpx
 from django.conf import settings
@@ -21,6 +21,10 @@ _PART = re.compile(r"[^/\\\0]+")
 _LOGGED = re.compile(r"models:/(m-[\w-]+)")
 _MOST_FILES = 2000
 _DEEPEST = 20
+
+
+class Unresolved(Unknown):
+    """A source of a kind that is not fetched."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,23 @@ def client() -> httpx.Client:
     if settings.TRACKING_URL:
         return httpx.Client(base_url=settings.TRACKING_URL, timeout=30)
     raise Unavailable("No tracking server is configured. Set TRACKING_URL, or start the platform with `make run`.")
+
+
+def admit(source: str) -> None:
+    """Refuse a source that can never be taken, without looking for it: Invalid says why."""
+    plain = source
+    while (decoded := unquote(plain)) != plain:
+        plain = decoded
+    try:
+        url = urlsplit(plain)
+    except ValueError as error:  # brackets that are no IPv6 address
+        raise Invalid(f"Artifacts cannot be taken from {source[:100]!r}: it is no address.") from error
+    if not plain.isprintable() or any(part in ("..", ".") for part in re.split(r"[/\\]", plain)):
+        raise Invalid(f"Artifacts cannot be taken from {source[:100]!r}: it has '.' or '..' parts, or odd letters.")
+    if url.scheme in ("", "file"):
+        raise Invalid(f"Artifacts cannot be taken from {source[:100]!r}: the files of this machine are not yours.")
+    if "@" in url.netloc or url.password:
+        raise Invalid("Artifacts cannot be taken from an address with a password in it: it would be kept for ever.")
 
 
 def fetch(source: str, run_id: str = "", model_id: str = "") -> Fetched:
@@ -107,7 +128,7 @@ def _root(source: str) -> str:
         url = urlsplit("")
     path = url.path.strip("/")
     if url.scheme != "mlflow-artifacts" or any(part in ("..", ".", "") for part in path.split("/")):
-        raise Invalid(
+        raise Unresolved(
             f"Artifacts cannot be taken from {source[:100]!r}. Log the model to this server's tracking "
             "(mlflow.set_tracking_uri) and register it from there, as runs:/… or models:/m-…"
         )

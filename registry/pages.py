@@ -16,7 +16,7 @@ from django.urls import reverse
 
 from registry import ledger, people
 from registry.ids import is_identifier
-from registry.models import LedgerEntry, ModelVersion, RegisteredModel, User
+from registry.models import LedgerEntry, RegisteredModel, Registration, User
 from registry.refusals import Invalid, NotAllowed
 
 SCREENFUL = 50
@@ -152,7 +152,7 @@ def _people(rows: list[LedgerEntry]) -> dict[str, str]:
 def _subjects(rows: list[LedgerEntry]) -> dict[str, tuple[str, str]]:
     found = {}
     for version in (
-        ModelVersion.objects.filter(pk__in=ledger.identifiers("version", rows))
+        Registration.objects.filter(pk__in=ledger.identifiers("version", rows))
         .select_related("model")
         .only("number", "model__name")
     ):

@@ -1,4 +1,4 @@
-"""Register a model and its immutable versions; tags, aliases and lineage of a version."""
+"""Register a model; pin the immutable versions of it, with their lineage."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -6,17 +6,15 @@ from typing import Any
 
 from django.db import transaction
 
-from registry import artifacts, canonical, ledger, locks, mlmodel
+from registry import artifacts, canonical, labels, ledger, locks, mlmodel, registrations
 from registry.ledger import Event
-from registry.models import Alias, Dataset, ModelVersion, RegisteredModel, Tag, User
-from registry.models.people import actor
+from registry.models import Dataset, ModelVersion, RegisteredModel, Registration, User, people
 from registry.refusals import Conflict, Invalid, Unknown
 
 # Materiality is exposure × purpose (SR 26-2): the tier is the row and column of this table, 1 the most material.
 PURPOSES = ("decides", "advises", "explores")
 EXPOSURES = ("high", "medium", "low")
 _TIERS = {"high": (1, 1, 3), "medium": (1, 2, 3), "low": (2, 3, 3)}
-SERVING_ALIASES = ("champion", "challenger", "shadow", "canary")
 DATA_ROLES = ("training", "reference", "holdout", "golden")
 
 
@@ -77,15 +75,58 @@ def register(
     description: str = "",
     tags: Mapping[str, str] | None = None,
 ) -> ModelVersion:
-    """Register the next version of a model from the files of an MLflow model.
+    """Register the next version of a model from the files of an MLflow model that are at hand: asked for and pinned.
 
     `lineage`: source, run_id, code_commit, parameters …; `data`: training, reference, holdout and golden data sets.
-    The files are kept by digest before the row is written; numbers run 1, 2, 3 … without a gap.
+    The files are kept by digest before a row is written.
     """
-    described = mlmodel.describe(files)
-    artifact = {
-        path: {"sha256": artifacts.put(content), "size": len(content)} for path, content in sorted(files.items())
-    }
+    described, artifact = mlmodel.describe(files), stored(files)
+    with transaction.atomic():
+        registration = registrations.place(
+            model=model,
+            source=lineage.get("source", ""),
+            run_id=lineage.get("run_id", ""),
+            description=description,
+            tags=dict(tags or {}),
+            by=by,
+            now=now,
+        )
+        version = pin(
+            registration=registration,
+            described=described,
+            artifact=artifact,
+            lineage=lineage,
+            metrics=metrics,
+            data=data,
+            actor=by.actor,
+            now=now,
+        )
+        for key, value in registration.tags.items():
+            labels.tag(model=model, registration=registration, key=key, value=value, by=by, now=now)
+    return version
+
+
+def stored(files: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
+    """Keep these files, by path, and return what a version says of them: path → {sha256, size}."""
+    return {path: {"sha256": artifacts.put(content), "size": len(content)} for path, content in sorted(files.items())}
+
+
+@transaction.atomic
+def pin(
+    *,
+    registration: Registration,
+    described: mlmodel.Description,
+    artifact: Mapping[str, Mapping[str, Any]],
+    lineage: Mapping[str, Any],
+    metrics: Mapping[str, float] | None,
+    data: Mapping[str, Dataset] | None,
+    actor: str,
+    now: datetime,
+) -> ModelVersion:
+    """Make a registration the version of these stored files; IntegrityError when it has ended already.
+
+    `artifact`: path → {sha256, size} of bytes that the store holds; `actor`: who enters it, its author or the intake.
+    """
     data = dict(data or {})
     known = {
         **lineage,
@@ -94,33 +135,30 @@ def register(
         "environment_digest": artifact.get(described.environment, {}).get("sha256", ""),
         **{f"{role}_data": data[role].digest for role in DATA_ROLES if role in data},
     }
-    with transaction.atomic():
-        locks.hold(f"model:{model.id}")
-        version = ModelVersion(
-            model=model,
-            number=model.versions.count() + 1,
-            artifact=artifact,
-            flavour=described.flavour,
-            schema=described.schema,
-            unservable=described.unservable,
-            lineage=known,
-            metrics=dict(metrics or {}),
-            description=description,
-            registered_by=by,
-            registered_at=now,
-            **data,
-        )
-        version.digest = canonical.digest(manifest(version))
-        version.save(force_insert=True)
-        facts = {
-            "model": model.name,
-            "number": version.number,
-            "version": version.digest,
-            "description": canonical.digest(description),
-        }
-        ledger.append(Event.VERSION_REGISTERED, subject=f"version:{version.id}", actor=by.actor, at=now, facts=facts)
-        for key, value in (tags or {}).items():
-            tag(model=model, version=version, key=key, value=value, by=by, now=now)
+    version = ModelVersion(
+        registration=registration,
+        model=registration.model,
+        number=registration.number,
+        artifact=dict(artifact),
+        flavour=described.flavour,
+        schema=described.schema,
+        unservable=described.unservable,
+        lineage=known,
+        metrics=dict(metrics or {}),
+        description=registration.description,
+        registered_by=registration.asked_by,
+        registered_at=now,
+        **data,
+    )
+    version.digest = canonical.digest(manifest(version))
+    version.save(force_insert=True)
+    facts = {
+        "model": version.model.name,
+        "number": version.number,
+        "version": version.digest,
+        "description": canonical.digest(version.description),
+    }
+    ledger.append(Event.VERSION_REGISTERED, subject=f"version:{version.id}", actor=actor, at=now, facts=facts)
     return version
 
 
@@ -134,52 +172,8 @@ def manifest(version: ModelVersion) -> dict[str, Any]:
         "schema": version.schema,
         "lineage": version.lineage,
         "metrics": version.metrics,
-        "author": actor(version.registered_by_id),
+        "author": people.actor(version.registered_by_id),
     }
-
-
-@transaction.atomic
-def tag(
-    *,
-    model: RegisteredModel,
-    version: ModelVersion | None,
-    key: str,
-    value: str | None,
-    by: User,
-    now: datetime,
-) -> None:
-    """Set a tag of a model or version (None takes it away); what it was before stays on record."""
-    row = Tag.objects.create(model=model, version=version, key=key, value=value, set_by=by, set_at=now)
-    subject = f"version:{version.id}" if version else f"model:{model.id}"
-    facts = {"tag": canonical.digest(tag_record(row))}
-    ledger.append(Event.MODEL_TAGGED, subject=subject, actor=by.actor, at=now, facts=facts)
-
-
-def tag_record(row: Tag) -> dict[str, Any]:
-    """Return what the entry of a tag is the digest of."""
-    return {"key": row.key, "value": row.value}
-
-
-def tags_of(model: RegisteredModel, version: ModelVersion | None = None) -> dict[str, str]:
-    """Return the tags of a model or version as they stand."""
-    rows = Tag.objects.filter(model=model, version=version).order_by("key", "-set_at", "-id").distinct("key")
-    return {row.key: row.value for row in rows if row.value is not None}
-
-
-@transaction.atomic
-def alias(*, model: RegisteredModel, name: str, version: ModelVersion | None, by: User, now: datetime) -> None:
-    """Point a free alias to a version (None: to nothing). Serving aliases mirror deployments and cannot be set."""
-    if name.lower() in SERVING_ALIASES:
-        raise Conflict(f"@{name} mirrors what is deployed and cannot be set. Ask for approval and promote a version.")
-    Alias.objects.create(model=model, name=name, version=version, set_by=by, set_at=now)
-    facts = {"alias": canonical.digest(name), "version": version.digest if version else None}
-    ledger.append(Event.MODEL_ALIASED, subject=f"model:{model.id}", actor=by.actor, at=now, facts=facts)
-
-
-def aliases_of(model: RegisteredModel) -> dict[str, ModelVersion]:
-    """Return the free aliases of a model as they stand."""
-    rows = Alias.objects.filter(model=model).select_related("version").order_by("name", "-set_at", "-id")
-    return {row.name: row.version for row in rows.distinct("name") if row.version}
 
 
 def model_named(name: str) -> RegisteredModel:
@@ -190,11 +184,22 @@ def model_named(name: str) -> RegisteredModel:
     return model
 
 
+def registration_of(name: str, number: int) -> Registration:
+    """Return what was asked for under a number of a model, whether or not it was pinned."""
+    rows = Registration.objects.select_related("model", "asked_by", "version", "refusal")
+    model = model_named(name)
+    registration = rows.filter(model=model, number=number).first() if number < 1 << 31 else None
+    if registration is None:
+        raise Unknown(f"{model} has no version {number}.")
+    return registration
+
+
 def version_of(name: str, number: int) -> ModelVersion:
-    """Return a version by its model's name and its number."""
+    """Return a version by its model's name and its number; Conflict while there are no bytes of it."""
     rows = ModelVersion.objects.select_related("model", "registered_by", "training", "reference", "holdout", "golden")
     model = model_named(name)
     version = rows.filter(model=model, number=number).first() if number < 1 << 31 else None
     if version is None:
-        raise Unknown(f"{model} has no version {number}.")
+        missing = registration_of(name, number)
+        raise Conflict(f"{missing} has no files here. {registrations.standing(missing).message}")
     return version

@@ -14,10 +14,10 @@ from typing import Any
 from django.db.models import Count, Max, Min
 
 from governance.dossier.contents import Contents
-from governance.dossier.subjects import add_model, add_version
-from registry import canonical, ledger, proofs, versions
+from governance.dossier.subjects import add_model, add_registration
+from registry import canonical, ledger, proofs
 from registry.ledger import DECISIONS, GOVERNANCE, LOGS
-from registry.models import Checkpoint, LedgerEntry, ModelVersion, RegisteredModel
+from registry.models import Checkpoint, LedgerEntry, RegisteredModel, Registration
 from registry.refusals import Invalid, Unavailable, Unknown
 from scoring.events import Event
 from scoring.models import Decision, Deployment, Outcome
@@ -153,15 +153,15 @@ def _add_versions(
 ) -> set[RegisteredModel]:
     """Add every version that the period tells of or that served when it began; return the models in its scope."""
     entered = ledger.identifiers("version", within)
-    rows = ModelVersion.objects.filter(pk__in=[*entered, *(row.package.version_id for row in serving)])
+    rows = Registration.objects.filter(pk__in=[*entered, *(row.package.version_id for row in serving)])
     models = set(RegisteredModel.objects.filter(pk__in=ledger.identifiers("model", within)))
-    for version in rows.select_related("model", "registered_by", *versions.DATA_ROLES):
-        if model in (None, version.model):
-            models.add(version.model)
-            add_version(contents, version)
+    for registration in rows.select_related("model", "asked_by", "version"):
+        if model in (None, registration.model):
+            models.add(registration.model)
+            add_registration(contents, registration)
         else:
-            about = ledger.about([f"version:{version.id}"])
-            contents.enter(about.filter(event=ledger.Event.VERSION_REGISTERED))
+            about = ledger.about([f"version:{registration.pk}"])
+            contents.enter(about.filter(event__in=(ledger.Event.VERSION_REQUESTED, ledger.Event.VERSION_REGISTERED)))
     models = {model} if model else models
     for one in models:
         add_model(contents, one)

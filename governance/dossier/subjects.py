@@ -8,8 +8,8 @@ from governance.dossier.contents import Contents
 from governance.models import ApprovalRequest, Case, Signature
 from monitoring import runs
 from monitoring.models import CheckResult, Disposition
-from registry import canonical, datasets, ledger, packages, policies, versions
-from registry.models import LedgerEntry, ModelVersion, Package, Policy, RegisteredModel
+from registry import canonical, datasets, labels, ledger, packages, policies, registrations, versions
+from registry.models import LedgerEntry, ModelVersion, Package, Policy, RegisteredModel, Registration
 from scoring import decisions, outcomes
 from scoring.models import Decision, Deployment, Outcome, RefusedLoad
 
@@ -17,7 +17,7 @@ from scoring.models import Decision, Deployment, Outcome, RefusedLoad
 def of_version(version: ModelVersion) -> Contents:
     """Collect everything about a version."""
     contents = Contents("version", f"{version}")
-    add_version(contents, version)
+    add_registration(contents, version.registration)
     return contents.finished()
 
 
@@ -25,7 +25,7 @@ def of_decision(decision: Decision) -> Contents:
     """Collect a decision and everything about the version that made it."""
     version = decision.deployment.package.version
     contents = Contents("decision", f"decision {decision.id} by {version}")
-    add_version(contents, version)
+    add_registration(contents, version.registration)
     entries = list(decisions.entries(decision))
     contents.enter(entries)
     parts = {"inputs": (decision.inputs, decision.inputs_salt), "answer": (decision.answer, decision.answer_salt)}
@@ -49,8 +49,8 @@ def of_model(model: RegisteredModel) -> Contents:
     """Collect a model: each of its versions, what served, alerts and their answers, cases, the policies of its tier."""
     contents = Contents("model", f"model {model}")
     contents.enter(ledger.about([f"model:{model.id}"]))
-    for version in model.versions.order_by("number"):
-        add_version(contents, version)
+    for registration in model.registrations.order_by("number"):
+        add_registration(contents, registration)
     add_model(contents, model)
     return contents.finished()
 
@@ -62,7 +62,7 @@ def add_model(contents: Contents, model: RegisteredModel) -> None:
     named = contents.named()
     if model.description:
         contents.record("description", model.description)
-    for tag in map(versions.tag_record, model.tags.filter(version=None)):
+    for tag in map(labels.tag_record, model.tags.filter(registration=None)):
         if canonical.digest(tag) in named:
             contents.record("tag", tag)
     for refused in RefusedLoad.objects.filter(deployment__model=model):
@@ -91,17 +91,27 @@ def _add_policies(contents: Contents, model: RegisteredModel) -> None:
     contents.enter(ledger.about(f"policy:{policy.digest}" for policy in adopted))
 
 
-def add_version(contents: Contents, version: ModelVersion) -> None:
-    """Add everything about a version, from its registration to every deployment of it."""
-    contents.record("version", versions.manifest(version))
-    contents.enter(ledger.about([f"version:{version.id}"]))
-    contents.enter(ledger.about([f"model:{version.model_id}"]).filter(event=ledger.Event.MODEL_REGISTERED))
-    for text in filter(None, (version.model.description, version.description)):
+def add_registration(contents: Contents, registration: Registration) -> None:
+    """Add everything about a number of a model: what was asked for, how it ended, and if in a version, all of that."""
+    contents.enter(ledger.about([f"version:{registration.pk}"]))
+    contents.enter(ledger.about([f"model:{registration.model_id}"]).filter(event=ledger.Event.MODEL_REGISTERED))
+    asked = registrations.record(registration)
+    if canonical.digest(asked) in contents.named():
+        contents.record("registration", asked)
+    for text in filter(None, (registration.model.description, registration.description)):
         contents.record("description", text)
-    for tag in version.tags.all():
-        contents.record("tag", versions.tag_record(tag))
+    for tag in registration.tag_rows.all():
+        contents.record("tag", labels.tag_record(tag))
+    if hasattr(registration, "refusal"):
+        contents.record("reason", registration.refusal.reason)
+    _add_policies(contents, registration.model)
+    if hasattr(registration, "version"):
+        _add_pinned(contents, registration.version)
+
+
+def _add_pinned(contents: Contents, version: ModelVersion) -> None:
+    contents.record("version", versions.manifest(version))
     _add_datasets(contents, version)
-    _add_policies(contents, version.model)
     for package in Package.objects.filter(version=version).select_related("policy", "version"):
         contents.record("package", packages.record(package))
     for result in CheckResult.objects.filter(run__version=version).select_related("run__version", "run__policy"):

@@ -30,6 +30,7 @@ import zlib
 
 FORMAT = "countersign-dossier/2"
 KINDS = ("decision", "version", "model", "period")
+INTAKE = "service:intake"  # pins what somebody asked for
 LOGS, ENDS = ("governance", "decisions"), ("opening", "closing")
 MOMENT = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}([.][0-9]{6})?[+]00:00")  # they compare as texts
 NOT_PROVEN = (
@@ -500,13 +501,16 @@ def read_period(world):
 def check_scope(world):
     """Check that what a period tells of versions in its scope is told with their records, and what it says of them."""
     what, ends = "period/period.json", [("governance", head.size) for head in world.period["ends"]["governance"]]
-    registered = {e["subject"]: e["facts"] for e in world.about("version.registered")}
+    registered = {}
+    for entry in world.about("version.requested") + world.about("version.registered"):
+        registered.setdefault(entry["subject"], {}).update(entry["facts"])
     for entry in world.entries.values():
         if entry["subject"].startswith("version:") and ends[0] <= entry["place"] < ends[1]:
             facts = registered.get(entry["subject"])
             demand(facts, entry["path"], "the registration of its version is not in the dossier")
             if world.in_scope(facts["model"]):
-                world.record("version", facts["version"], entry["path"])
+                kind, fact = ("version", "version") if "version" in facts else ("registration", "asked")
+                world.record(kind, facts[fact], entry["path"])
     made = sorted(world.served.items(), key=lambda item: item[1]["place"])
     serving = {row["model"]: number for number, row in made if row["place"] < ends[0]}
     demand(serving == world.period["serving_at_start"], what, "what served at its start is not what was deployed")
@@ -516,8 +520,9 @@ def check_scope(world):
 
 # ---- records: each is one that an entry of the right kind names ----------------------------------------------------
 NAMED_BY = {  # kind of a record: the fact that names its digest, the events of the entries that have it
+    "registration": ("asked", "version.requested"),
     "version": ("version", "version.registered"),
-    "description": ("description", "model.registered", "version.registered"),
+    "description": ("description", "model.registered", "version.requested", "version.registered"),
     "tag": ("tag", "model.tagged"),
     "dataset": ("record", "dataset.registered"),
     "policy": ("policy", "policy.adopted"),
@@ -525,7 +530,7 @@ NAMED_BY = {  # kind of a record: the fact that names its digest, the events of 
     "result": ("result", "check.performed"),
     "request": ("digest", "approval.requested"),
     "signature": ("signature", "approval.signed", "approval.refused"),
-    "reason": ("reason", "deployment.refused"),
+    "reason": ("reason", "deployment.refused", "registration.refused"),
     "answer": ("text", "alert.answered"),
     "cause": ("cause", "case.opened"),
     "detail": ("detail", "case.ended"),
@@ -549,9 +554,16 @@ def read_records(world):
 def check_versions(world):
     """Check that each version is its author's, and that every data set it names is there."""
     known = {dataset["dataset"] for _, _, dataset, _ in world.all("dataset")}
+    asked = {entry["subject"]: entry for entry in world.about("version.requested")}
+    for _, path, registration, entry in world.all("registration"):
+        with about(path):
+            demand(entry["actor"] == registration["asked_by"], path, "not asked for by whom it says")
     for _, path, version, entry in world.all("version"):
         with about(path):
-            demand(entry["actor"] == version["author"], path, "its author is not who registered it")
+            author = entry if entry["actor"] != INTAKE else asked.get(entry["subject"], entry)  # who asked for it
+            demand(author["actor"] == version["author"], path, "its author is not who registered it")
+            same = all(author["facts"][fact] == version[fact] for fact in ("model", "number"))
+            demand(same, path, "not the version that its author asked for")
             for role in ("training", "reference", "holdout", "golden"):
                 named = version["lineage"].get("%s_data" % role)
                 demand(not named or named in known, path, "its %s data set is not in the dossier", role)
@@ -742,11 +754,19 @@ def check_answer(world, what, package, version):
 
 
 # ---- the whole: what each kind of dossier must hold, and under which title ------------------------------------------
+ENDINGS = ("version.registered", "registration.refused")  # of a version that was asked for
+
+
 def check_model(world):
     """Check that no version is left out, and that alerts and cases are told from their beginning."""
     versions = [version for _, _, version, _ in world.all("version")]
-    numbers = sorted(version["number"] for version in versions)
-    demand(numbers == list(range(1, len(numbers) + 1)), "records/version", "a version is left out")
+    numbers = [version["number"] for version in versions]
+    pinned, refused = ({e["subject"] for e in world.about(event)} for event in ENDINGS)
+    for entry in [e for e in world.about("version.requested") if e["subject"] not in pinned]:
+        numbers.append(entry["facts"]["number"])
+        if entry["subject"] not in refused:
+            world.notes.append("version %s was asked for; whether it was pinned is not shown" % numbers[-1])
+    demand(sorted(numbers) == list(range(1, len(numbers) + 1)), "records/version", "a version is left out")
     alone = len(world.about("model.registered")) == 1 and len({version["model"] for version in versions}) < 2
     demand(alone, "records/version", "not exactly one model")
     begins = {"alert.answered": "alert.raised", "case.opened": "alert.raised", "case.ended": "case.opened"}

@@ -49,6 +49,7 @@ def helpers(told: Surroundings) -> list[Process]:
     """Return what works behind the pages; nobody waits for these to be ready."""
     return [
         _worker("worker", "default", told.of("worker", "app")),
+        _worker("intake", "intake", told.of("intake", "app")),
         _worker("checks", "checks", told.of("checks", "app")),
         _worker("drift", "drift", told.of("drift", "app")),
         _worker("monitors", "monitors", told.of("monitors", "app")),

@@ -11,7 +11,7 @@ from governance import lifecycle, retraining
 from governance.forms import PeriodForm
 from governance.models import ApprovalRequest, Case, Order, Signature
 from governance.workflow import Facts, Stage, reasons_against
-from registry import versions
+from registry import registrations, versions
 from registry.models import ModelVersion, RegisteredModel, User
 from registry.pages import needs, person_of, screenful, whole_number
 from scoring.models import Deployment
@@ -116,15 +116,16 @@ def model_page(request: HttpRequest, name: str) -> HttpResponse:
     """Show a model: what serves, what served, its versions, alerts and cases."""
     model = versions.model_named(name)
     before = whole_number(request.GET.get("before", ""))
-    rows = model.versions.select_related("model", "registered_by").order_by("-number")
+    rows = model.registrations.select_related("model", "asked_by", "version", "refusal").order_by("-number")
     found, more = screenful(rows.filter(number__lt=before) if before else rows, VERSIONS)
-    history, known = _history(model), lifecycle.facts_of_all(found)
+    pinned = {row.pk: row.version for row in found if hasattr(row, "version")}
+    history, known = _history(model), lifecycle.facts_of_all(pinned.values())
     context = {
         "section": "models",
         "model": model,
         "champion": history[0] if history else None,
         "history": history,
-        "versions": [(version, known[version.pk]) for version in found],
+        "versions": [(row, pinned.get(row.pk), known.get(row.pk), registrations.word(row)) for row in found],
         "next": found[-1].number if more else None,
         "before": before,
         "order_pending": lifecycle.pending_order(model),

@@ -13,10 +13,10 @@ from governance import approvals, forms, promotion
 from governance.models import ApprovalRequest
 from governance.views import reviewing
 from monitoring import runs
-from registry import policies, versions
+from registry import ledger, policies, registrations, versions
 from registry.api.problems import status_of
 from registry.models import ModelVersion
-from registry.pages import needs, only_post, person_of
+from registry.pages import lines, needs, only_post, person_of
 from registry.refusals import Refusal
 
 UNFIT = 422
@@ -25,8 +25,20 @@ UNFIT = 422
 @require_safe
 @needs("registry.read")
 def version_page(request: HttpRequest, name: str, number: int) -> HttpResponse:
-    """Show a version: where it stands, its evidence beside the champion's, and what may be done now."""
-    return _page(request, versions.version_of(name, number))
+    """Show a version: where it stands, its evidence beside the champion's, and what may be done now.
+
+    A number without files shows what was asked for, and why there are none.
+    """
+    registration = versions.registration_of(name, number)
+    if hasattr(registration, "version"):
+        return _page(request, versions.version_of(name, number))
+    context = {
+        "registration": registration,
+        "standing": registrations.standing(registration),
+        "word": registrations.word(registration),
+        "lines": lines(ledger.about([f"version:{registration.pk}"]).reverse()[: reviewing.TRAIL]),
+    }
+    return render(request, "registration.html", context)
 
 
 def _page(

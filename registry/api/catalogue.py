@@ -11,9 +11,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from registry import datasets, policies, versions
+from registry import datasets, labels, policies, registrations, versions
 from registry.api.access import actor_of
-from registry.models import Dataset, ModelVersion, RegisteredModel
+from registry.models import Dataset, ModelVersion, RegisteredModel, Registration
 from registry.refusals import Invalid, TooLarge, Unknown
 
 _READ, _WRITE = "registry.read", "registry.register_version"
@@ -27,7 +27,7 @@ class Models(APIView):
 
     def get(self, request: Request) -> Response:
         """Answer the models by name, 200 at a time; `after` is the last name of the page before."""
-        rows = RegisteredModel.objects.select_related("owner").annotate(count=Count("versions")).order_by("name")
+        rows = RegisteredModel.objects.select_related("owner").annotate(count=Count("registrations")).order_by("name")
         found = rows.filter(name__gt=_text(request.query_params, "after"))[:_PAGE]
         return Response({"models": [{**_model(row), "versions": row.count} for row in found]})
 
@@ -50,9 +50,10 @@ class Model(APIView):
     def get(self, request: Request, name: str) -> Response:
         """Answer the model with its tags, free aliases and versions."""
         model = versions.model_named(_text({"name": name}, "name"))
-        rows = ModelVersion.objects.filter(model=model).select_related("model", "registered_by").order_by("-number")
-        aliases = {alias: version.number for alias, version in versions.aliases_of(model).items()}
-        known = {"tags": versions.tags_of(model), "aliases": aliases, "versions": [_short(row) for row in rows[:_PAGE]]}
+        rows = Registration.objects.filter(model=model).order_by("-number")
+        rows = rows.select_related("model", "asked_by", "version", "refusal")
+        aliases = {alias: registration.number for alias, registration in labels.aliases_of(model).items()}
+        known = {"tags": labels.tags_of(model), "aliases": aliases, "versions": [_short(row) for row in rows[:_PAGE]]}
         return Response({**_model(model), **known})
 
 
@@ -62,19 +63,23 @@ class Version(APIView):
     needs = _READ
 
     def get(self, request: Request, name: str, number: int) -> Response:
-        """Answer everything that was fixed when it was registered, and its tags."""
-        version = versions.version_of(_text({"name": name}, "name"), number)
+        """Answer everything that was fixed when it was registered, and its tags; where it stands while it is not."""
+        registration = versions.registration_of(_text({"name": name}, "name"), number)
+        tags = labels.tags_of(registration.model, registration)
+        if not hasattr(registration, "version"):
+            return Response({**_short(registration), "description": registration.description, "tags": tags})
+        version = versions.version_of(registration.model.name, number)
         data = {role: getattr(version, role) for role in versions.DATA_ROLES}
         return Response(
             {
-                **_short(version),
+                **_short(registration),
                 "description": version.description,
                 "schema": version.schema,
                 "artifact": version.artifact,
                 "lineage": version.lineage,
                 "metrics": version.metrics,
                 "data": {role: dataset.digest for role, dataset in data.items() if dataset},
-                "tags": versions.tags_of(version.model, version),
+                "tags": tags,
             }
         )
 
@@ -136,14 +141,26 @@ def _model(model: RegisteredModel) -> dict[str, Any]:
     }
 
 
-def _short(version: ModelVersion) -> dict[str, Any]:
+def _short(registration: Registration) -> dict[str, Any]:
+    standing = registrations.standing(registration)
+    version: ModelVersion | None = getattr(registration, "version", None)
     return {
-        "model": version.model.name,
-        "version": version.number,
+        "model": registration.model.name,
+        "version": registration.number,
+        "status": standing.status,
+        "status_message": standing.message,
+        "source": registration.source,
+        "registered_by": registration.asked_by.username,
+        "asked_at": registration.asked_at,
+        **(_pinned(version) if version else {}),
+    }
+
+
+def _pinned(version: ModelVersion) -> dict[str, Any]:
+    return {
         "digest": version.digest,
         "flavour": version.flavour,
         "unservable": version.unservable,
-        "registered_by": version.registered_by.username,
         "registered_at": version.registered_at,
     }
 

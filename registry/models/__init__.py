@@ -1,6 +1,17 @@
 """The tables of the registry, one module per subject."""
 
-from registry.models.catalogue import Alias, Dataset, ModelVersion, Package, Policy, RegisteredModel, Tag
+from registry.models.catalogue import (
+    Alias,
+    Dataset,
+    IntakeAttempt,
+    ModelVersion,
+    Package,
+    Policy,
+    RegisteredModel,
+    Registration,
+    RegistrationRefusal,
+    Tag,
+)
 from registry.models.ledger import (
     Breach,
     BreachAnswer,
@@ -23,11 +34,14 @@ __all__ = [
     "Dataset",
     "Epoch",
     "Leaf",
+    "IntakeAttempt",
     "LedgerEntry",
     "ModelVersion",
     "Package",
     "Policy",
     "RegisteredModel",
+    "Registration",
+    "RegistrationRefusal",
     "ServiceToken",
     "Tag",
     "Tile",

@@ -1,5 +1,7 @@
 """What is registered: models, versions, data sets, policies, packages. Rows are born complete and never change."""
 
+from uuid import UUID
+
 from django.db import models
 from django.db.models import Q
 
@@ -45,14 +47,62 @@ class Dataset(models.Model):
         return [column["name"] for column in self.columns if column["role"] == role]
 
 
-class ModelVersion(models.Model):
-    """One immutable set of bytes of a model, with where it came from.
+class Registration(models.Model):
+    """A numbered version as somebody asked for it: where its bytes are said to be, and what was said about them.
 
-    `artifact`: path → {sha256, size}; `digest`: SHA-256 of the canonical manifest, the version's identity.
-    `unservable`: why this version can be registered but not served (empty: it can).
+    It is pinned later, as a ModelVersion, or refused; until either, it waits. `logged_model`: what the tracking server
+    calls the model (`m-…`); `tags`: as asked, key → value.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7)
+    model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="registrations")
+    number = models.PositiveIntegerField()
+    source = models.TextField(blank=True)
+    run_id = models.CharField(max_length=64, blank=True)
+    logged_model = models.CharField(max_length=64, blank=True)
+    run_link = models.TextField(blank=True)
+    description = models.TextField(blank=True)
+    tags = models.JSONField()
+    asked_by = models.ForeignKey(User, on_delete=models.PROTECT)
+    asked_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["model", "number"], name="one_registration_per_number")]
+
+    def __str__(self) -> str:
+        return f"{self.model.name} v{self.number}"
+
+
+class IntakeAttempt(models.Model):
+    """A worker began to fetch the files of a registration; how it ended is told by the version or the refusal."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    registration = models.ForeignKey(Registration, on_delete=models.PROTECT, related_name="attempts")
+    started_at = models.DateTimeField()
+
+
+class RegistrationRefusal(models.Model):
+    """Why a registration has no bytes: `failed` when they were found and are not accepted, else `unverified`."""
+
+    registration = models.OneToOneField(
+        Registration, primary_key=True, on_delete=models.PROTECT, related_name="refusal"
+    )
+    kind = models.CharField(max_length=12)
+    reason = models.TextField()
+    refused_at = models.DateTimeField()
+
+
+class ModelVersion(models.Model):
+    """One immutable set of bytes of a model, with where it came from: a registration that was pinned, under its id.
+
+    `artifact`: path → {sha256, size}; `digest`: SHA-256 of the canonical manifest, the version's identity.
+    `unservable`: why this version can be registered but not served (empty: it can). Model and number repeat the
+    registration's; the database holds them equal.
+    """
+
+    registration = models.OneToOneField(
+        Registration, primary_key=True, db_column="id", on_delete=models.PROTECT, related_name="version"
+    )
     model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
     digest = models.CharField(max_length=64)
@@ -76,13 +126,18 @@ class ModelVersion(models.Model):
     def __str__(self) -> str:
         return f"{self.model.name} v{self.number}"
 
+    @property
+    def id(self) -> UUID:
+        """The identifier that the version shares with its registration."""
+        return self.registration_id
+
 
 class Tag(models.Model):
-    """A tag set on a model or a version; the newest row of a key is its value, the others its history."""
+    """A tag set on a model or on one of its numbers; the newest row of a key is its value, the others its history."""
 
     id = models.UUIDField(primary_key=True, default=uuid7)
     model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="tags")
-    version = models.ForeignKey(ModelVersion, null=True, on_delete=models.PROTECT, related_name="tags")
+    registration = models.ForeignKey(Registration, null=True, on_delete=models.PROTECT, related_name="tag_rows")
     key = models.CharField(max_length=250)
     value = models.TextField(null=True)
     set_by = models.ForeignKey(User, on_delete=models.PROTECT)
@@ -95,7 +150,7 @@ class Alias(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7)
     model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="aliases")
     name = models.CharField(max_length=250)
-    version = models.ForeignKey(ModelVersion, null=True, on_delete=models.PROTECT, related_name="aliases")
+    registration = models.ForeignKey(Registration, null=True, on_delete=models.PROTECT, related_name="aliases")
     set_by = models.ForeignKey(User, on_delete=models.PROTECT)
     set_at = models.DateTimeField()
 

@@ -19,7 +19,7 @@ from governance.dossier import issue, period, subjects, verify
 from governance.models import Dossier
 from monitoring import alerts
 from monitoring.models import Alert, MonitorRun
-from registry import canonical, ledger, proofs, versions
+from registry import canonical, labels, ledger, proofs
 from registry import people as registry_people
 from registry.models import Checkpoint, LedgerEntry
 from registry.refusals import Invalid, Unavailable, Unknown
@@ -81,7 +81,7 @@ def story(people):
     builders.a_champion(people, second)
     builders.an_outcome(people, decision, label=1, source='Zoë "Z" Müller')
     builders.a_decision(people, 1)
-    versions.tag(model=first.model, version=None, key="area", value="cards", by=people.ada, now=builders.now())
+    labels.tag(model=first.model, registration=None, key="area", value="cards", by=people.ada, now=builders.now())
     troubles(people)
     builders.sequence()
     cosign(*WITNESSES[:2])

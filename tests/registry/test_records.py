@@ -1,6 +1,6 @@
 """What is registered is entered, by digest where people write freely."""
 
-from registry import canonical, datasets, ledger, versions
+from registry import canonical, datasets, labels, ledger, versions
 from registry.models import Dataset, LedgerEntry
 from tests import builders
 
@@ -14,7 +14,7 @@ def facts(event):
 def test_description_tags_and_aliases_are_entered_by_their_digests(people):
     model = versions.register_model(name="fraud", description=SECRET, by=people.ada, now=builders.now())
     version = builders.a_version(people.ada, data=False, description=SECRET, tags={SECRET: SECRET, "team": "cards"})
-    versions.alias(model=model, name=SECRET, version=version, by=people.ada, now=builders.now())
+    labels.alias(model=model, name=SECRET, registration=version.registration, by=people.ada, now=builders.now())
     assert facts("model.registered")[0]["description"] == canonical.digest(SECRET)
     assert facts("version.registered")[0]["description"] == canonical.digest(SECRET)
     assert facts("model.tagged") == [

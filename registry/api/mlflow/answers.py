@@ -1,6 +1,7 @@
 """Models and versions as the messages of MLflow's protobuf definitions, in JSON; a few queries for any number of rows.
 
-Every version is READY at once and its stage is always "None": what serves is said by deployments, not by a stage.
+A version is PENDING_REGISTRATION until its files are stored; its stage is always "None": what serves is said by
+deployments, not by a stage.
 """
 
 from collections import defaultdict
@@ -8,17 +9,18 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from registry.models import Alias, ModelVersion, RegisteredModel, Tag
+from registry import registrations
+from registry.models import Alias, RegisteredModel, Registration, Tag
 
 _Row = dict[str, Any]
 
 
 def models(rows: Sequence[RegisteredModel]) -> list[_Row]:
     """Return RegisteredModel messages."""
-    newest = ModelVersion.objects.filter(model__in=rows).select_related("model", "registered_by")
+    newest = Registration.objects.filter(model__in=rows).select_related("model", "asked_by", "version", "refusal")
     latest = versions(list(newest.order_by("model", "-number").distinct("model")))
     by_name = {row["name"]: row for row in latest}
-    tags = Tag.objects.filter(model__in=rows, version=None).order_by("model", "key", "-set_at", "-id")
+    tags = Tag.objects.filter(model__in=rows, registration=None).order_by("model", "key", "-set_at", "-id")
     found = _grouped((tag.model_id, tag) for tag in tags.distinct("model", "key"))
     aliases = _grouped((alias.model_id, alias) for alias in _aliases(row.id for row in rows))
     return [
@@ -30,37 +32,39 @@ def models(rows: Sequence[RegisteredModel]) -> list[_Row]:
             "latest_versions": [by_name[row.name]] if row.name in by_name else [],
             "tags": _tags(found[row.id]),
             "aliases": [
-                {"alias": alias.name, "version": str(alias.version.number)}
+                {"alias": alias.name, "version": str(alias.registration.number)}
                 for alias in aliases[row.id]
-                if alias.version
+                if alias.registration
             ],
         }
         for row in rows
     ]
 
 
-def versions(rows: Sequence[ModelVersion]) -> list[_Row]:
+def versions(rows: Sequence[Registration]) -> list[_Row]:
     """Return ModelVersion messages."""
-    tags = Tag.objects.filter(version__in=rows).order_by("version", "key", "-set_at", "-id")
-    found = _grouped((tag.version_id, tag) for tag in tags.distinct("version", "key"))
-    aliases = _grouped((alias.version_id, alias.name) for alias in _aliases({row.model_id for row in rows}))
+    tags = Tag.objects.filter(registration__in=rows).order_by("registration", "key", "-set_at", "-id")
+    found = _grouped((tag.registration_id, tag) for tag in tags.distinct("registration", "key"))
+    aliases = _grouped((alias.registration_id, alias.name) for alias in _aliases({row.model_id for row in rows}))
     return [_version(row, found[row.id], aliases[row.id]) for row in rows]
 
 
-def _version(row: ModelVersion, tags: list[Tag], aliases: list[str]) -> _Row:
+def _version(row: Registration, tags: list[Tag], aliases: list[str]) -> _Row:
+    standing = registrations.standing(row)
+    lineage = row.version.lineage if hasattr(row, "version") else {}
     return {
-        **_times(row.registered_at),
+        **_times(row.asked_at),
         "name": row.model.name,
         "version": str(row.number),
-        "user_id": row.registered_by.username,
+        "user_id": row.asked_by.username,
         "current_stage": "None",
         "description": row.description,
-        "source": row.lineage.get("source") or "",
-        "run_id": row.lineage.get("run_id") or "",
-        "run_link": row.lineage.get("run_link") or "",
-        "model_id": row.lineage.get("model_id") or "",
-        "status": "READY",
-        "status_message": f"Kept, but cannot be served: {row.unservable}." if row.unservable else "",
+        "source": row.source,
+        "run_id": row.run_id or lineage.get("run_id") or "",
+        "run_link": row.run_link,
+        "model_id": row.logged_model or lineage.get("model_id") or "",
+        "status": standing.status,
+        "status_message": standing.message,
         "tags": _tags(tags),
         "aliases": aliases,
     }
@@ -76,7 +80,7 @@ def _tags(rows: Iterable[Tag]) -> list[dict[str, str]]:
 
 
 def _aliases(models: Iterable[Any]) -> Iterable[Alias]:
-    rows = Alias.objects.filter(model__in=list(models)).select_related("version")
+    rows = Alias.objects.filter(model__in=list(models)).select_related("registration")
     return rows.order_by("model", "name", "-set_at", "-id").distinct("model", "name")
 
 

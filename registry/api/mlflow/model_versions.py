@@ -4,13 +4,13 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from registry import versions
+from registry import labels, versions
 from registry.api.access import actor_of
 from registry.api.mlflow import answers, pinned, registering, search
 from registry.api.mlflow.errors import Endpoint
 from registry.api.mlflow.fields import Fields
 from registry.api.mlflow.models import free
-from registry.models import ModelVersion
+from registry.models import Registration
 
 _LARGEST_PAGE = 1000
 
@@ -19,20 +19,20 @@ class Create(Endpoint):
     """model-versions/create."""
 
     def post(self, request: Request) -> Response:
-        """Register the next version from what was logged; it is READY when the answer comes."""
+        """Ask for the next version; a worker fetches its files, and the client waits until it is READY."""
         fields = Fields(request)
-        version = registering.version(
+        registration = registering.version(
             model=versions.model_named(fields.required("name")),
             source=fields.required("source", longest=1000),
             run_id=fields.text("run_id", longest=64),
-            model_id=fields.text("model_id", longest=64),
+            logged_model=fields.text("model_id", longest=64),
             run_link=fields.text("run_link", longest=1000),
             description=fields.text("description"),
             tags=fields.tags(),
             by=actor_of(request),
             now=timezone.now(),
         )
-        return Response({"model_version": answers.versions([version])[0]})
+        return Response({"model_version": answers.versions([registration])[0]})
 
 
 class Get(Endpoint):
@@ -47,7 +47,7 @@ class DownloadUri(Endpoint):
     """model-versions/get-download-uri."""
 
     def get(self, request: Request) -> Response:
-        """Answer where the registered bytes are: with us, whatever became of the source."""
+        """Answer where the registered bytes are: with us, whatever became of the source; that for want of bytes."""
         return Response({"artifact_uri": pinned.uri(_named(Fields(request)), request)})
 
 
@@ -69,10 +69,10 @@ class SetTag(Endpoint):
     def post(self, request: Request) -> Response:
         """Set a tag of a version."""
         fields = Fields(request)
-        version = _named(fields)
-        versions.tag(
-            model=version.model,
-            version=version,
+        registration = _named(fields)
+        labels.tag(
+            model=registration.model,
+            registration=registration,
             key=free(fields.required("key")),
             value=fields.text("value"),
             by=actor_of(request),
@@ -87,10 +87,10 @@ class DeleteTag(Endpoint):
     def delete(self, request: Request) -> Response:
         """Take a tag of a version away."""
         fields = Fields(request)
-        version = _named(fields)
-        versions.tag(
-            model=version.model,
-            version=version,
+        registration = _named(fields)
+        labels.tag(
+            model=registration.model,
+            registration=registration,
             key=free(fields.required("key")),
             value=None,
             by=actor_of(request),
@@ -99,5 +99,5 @@ class DeleteTag(Endpoint):
         return Response({})
 
 
-def _named(fields: Fields) -> ModelVersion:
-    return versions.version_of(fields.required("name"), fields.number("version"))
+def _named(fields: Fields) -> Registration:
+    return versions.registration_of(fields.required("name"), fields.number("version"))

@@ -6,11 +6,12 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from registry import versions
+from registry import labels, versions
 from registry.api.access import actor_of
 from registry.api.mlflow import answers, registering, search
 from registry.api.mlflow.errors import READ, WRITE, Endpoint
 from registry.api.mlflow.fields import Fields
+from registry.pinning import OWN
 from registry.refusals import Conflict, Invalid, NotAllowed, Refusal, Unknown
 
 _LARGEST_PAGE = 1000
@@ -77,9 +78,9 @@ class SetTag(Endpoint):
     def post(self, request: Request) -> Response:
         """Set a tag of a model."""
         fields = Fields(request)
-        versions.tag(
+        labels.tag(
             model=versions.model_named(fields.required("name")),
-            version=None,
+            registration=None,
             key=free(fields.required("key")),
             value=fields.text("value"),
             by=actor_of(request),
@@ -94,9 +95,9 @@ class DeleteTag(Endpoint):
     def delete(self, request: Request) -> Response:
         """Take a tag of a model away."""
         fields = Fields(request)
-        versions.tag(
+        labels.tag(
             model=versions.model_named(fields.required("name")),
-            version=None,
+            registration=None,
             key=free(fields.required("key")),
             value=None,
             by=actor_of(request),
@@ -112,21 +113,21 @@ class Alias(Endpoint):
         """Answer the version that an alias points to."""
         fields = Fields(request)
         model, name = versions.model_named(fields.required("name")), fields.required("alias")
-        version = versions.aliases_of(model).get(name)
-        if version is None:
-            hint = " It mirrors what is deployed, which the pages show." if name in versions.SERVING_ALIASES else ""
+        registration = labels.aliases_of(model).get(name)
+        if registration is None:
+            hint = " It mirrors what is deployed, which the pages show." if name in labels.SERVING_ALIASES else ""
             raise Unknown(f"Registered model alias {name} not found.{hint}")
-        found = versions.version_of(model.name, version.number)
+        found = versions.registration_of(model.name, registration.number)
         return Response({"model_version": answers.versions([found])[0]})
 
     def post(self, request: Request) -> Response:
         """Point an alias to a version."""
         fields = Fields(request)
-        version = versions.version_of(fields.required("name"), fields.number("version"))
-        versions.alias(
-            model=version.model,
+        registration = versions.registration_of(fields.required("name"), fields.number("version"))
+        labels.alias(
+            model=registration.model,
             name=_alias(fields.required("alias")),
-            version=version,
+            registration=registration,
             by=actor_of(request),
             now=timezone.now(),
         )
@@ -135,10 +136,10 @@ class Alias(Endpoint):
     def delete(self, request: Request) -> Response:
         """Let an alias point to nothing."""
         fields = Fields(request)
-        versions.alias(
+        labels.alias(
             model=versions.model_named(fields.required("name")),
             name=_alias(fields.required("alias")),
-            version=None,
+            registration=None,
             by=actor_of(request),
             now=timezone.now(),
         )
@@ -161,7 +162,7 @@ class Never(Endpoint):
 
 def free(key: str) -> str:
     """Return a tag's key; Conflict when it belongs to the record."""
-    if key.startswith(registering.OWN):
+    if key.startswith(OWN):
         raise Conflict(f"{key} repeats what was fixed at registration and cannot be changed. Register a new version.")
     return key
 
@@ -169,4 +170,4 @@ def free(key: str) -> str:
 def _alias(name: str) -> str:
     if not _ALIAS.fullmatch(name) or _NOT_AN_ALIAS.fullmatch(name):
         raise Invalid(f"{name!r} cannot be an alias: use letters, digits, _ and -, not 'latest' nor 'v1'.")
-    return name.lower() if name.lower() in versions.SERVING_ALIASES else name
+    return name.lower() if name.lower() in labels.SERVING_ALIASES else name

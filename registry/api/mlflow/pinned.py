@@ -8,20 +8,25 @@ from uuid import UUID
 
 from django.http import HttpRequest
 
-from registry import artifacts
-from registry.models import ModelVersion
-from registry.refusals import Unknown
+from registry import artifacts, registrations
+from registry.models import ModelVersion, Registration
+from registry.refusals import Conflict, Unknown
 
 PREFIX = "countersign"
 
 
-def uri(version: ModelVersion, request: HttpRequest) -> str:
-    """Return where the client finds the files of a version.
+def uri(registration: Registration, request: HttpRequest) -> str:
+    """Return where the client finds the files of a number: its source, as asked, when we could not verify that.
 
     An absolute address under the name by which it reached us: `mlflow-artifacts:` would be resolved by the client
     against its tracking URI, which need not be ours, nor even speak HTTP.
     """
-    return request.build_absolute_uri(f"/api/2.0/mlflow-artifacts/artifacts/{PREFIX}/{version.id}")
+    standing = registrations.standing(registration)
+    if hasattr(registration, "version"):
+        return request.build_absolute_uri(f"/api/2.0/mlflow-artifacts/artifacts/{PREFIX}/{registration.pk}")
+    if standing.status is not registrations.Status.READY:
+        raise Conflict(f"{registration} has no files to download. {standing.message}")
+    return registration.source
 
 
 def listing(path: str) -> list[dict[str, Any]]:

@@ -7,10 +7,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db.models import CharField, F, Lookup, OuterRef, Q, QuerySet, Subquery, TextField
+from django.db.models import CharField, F, Lookup, OuterRef, Q, QuerySet, Subquery, TextField, Value
 from django.db.models.fields.json import KT
+from django.db.models.functions import Coalesce, NullIf
 
-from registry.models import ModelVersion, RegisteredModel, Tag
+from registry.models import RegisteredModel, Registration, Tag
 from registry.refusals import Invalid
 
 _CLAUSE = re.compile(
@@ -25,8 +26,8 @@ _MODELS = {"name": "name"}
 _VERSIONS = {
     "name": F("model__name"),
     "version_number": F("number"),
-    "run_id": KT("lineage__run_id"),
-    "source_path": KT("lineage__source"),
+    "run_id": Coalesce(NullIf("run_id", Value("")), KT("version__lineage__run_id")),
+    "source_path": F("source"),
 }
 _NUMBERS = {"=": "", "!=": "", ">": "__gt", ">=": "__gte", "<": "__lt", "<=": "__lte"}
 _WORDS = {"=": "", "!=": "", "LIKE": "__like", "ILIKE": "__ilike", "IN": "__in", "NOT IN": "__in"}
@@ -56,23 +57,23 @@ class Ilike(Like):
 def models(text: str, order: Sequence[str]) -> QuerySet[RegisteredModel]:
     """Return the registered models that a filter describes."""
     rows = RegisteredModel.objects.select_related("owner")
-    tags = Tag.objects.filter(model=OuterRef("pk"), version=None)
+    tags = Tag.objects.filter(model=OuterRef("pk"), registration=None)
     attributes = {key: F(name) for key, name in _MODELS.items()}
     columns = {"name": "name", "creation_timestamp": "created_at", "last_updated_timestamp": "created_at"}
     return _filtered(rows, text, attributes, tags).order_by(*_order(order, columns), "name")
 
 
-def versions(text: str, order: Sequence[str]) -> QuerySet[ModelVersion]:
+def versions(text: str, order: Sequence[str]) -> QuerySet[Registration]:
     """Return the model versions that a filter describes, newest first."""
-    rows = ModelVersion.objects.select_related("model", "registered_by")
-    tags = Tag.objects.filter(version=OuterRef("pk"))
+    rows = Registration.objects.select_related("model", "asked_by", "version", "refusal")
+    tags = Tag.objects.filter(registration=OuterRef("pk"))
     columns = {
         "name": "model__name",
         "version_number": "number",
-        "creation_timestamp": "registered_at",
-        "last_updated_timestamp": "registered_at",
+        "creation_timestamp": "asked_at",
+        "last_updated_timestamp": "asked_at",
     }
-    wanted = _order(order, columns) or ["-registered_at"]
+    wanted = _order(order, columns) or ["-asked_at"]
     return _filtered(rows, text, _VERSIONS, tags).order_by(*wanted, "model__name", "-number")
 
 

@@ -1,0 +1,116 @@
+"""What the intake worker does with a registration: fetch its files, describe them and pin them, or say why not.
+
+It pulls: whatever was asked for and has not ended waits here, those tried least first and then the oldest. A lock that
+dies with its holder keeps two workers from one registration; a worker that dies loses nothing but its attempt.
+"""
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from django.db import IntegrityError
+from django.db.models import Count
+
+from registry import datasets, intake, locks, mlmodel, registrations, versions
+from registry.models import Dataset, IntakeAttempt, ModelVersion, Registration
+from registry.refusals import Invalid, Refusal, Unavailable, Unknown
+from registry.registrations import INTAKE, Kind
+
+ATTEMPTS = 10  # a registration that so many attempts left without an end is not tried again
+PATIENCE = timedelta(minutes=15)  # for how long a server that does not answer is asked again
+OWN = "countersign."  # tags that say what the record says, hence fixed once it is written
+
+log = logging.getLogger(__name__)
+
+
+def waiting() -> list[Registration]:
+    """Return the registrations without an end that nobody is at."""
+    rows = Registration.objects.filter(version=None, refusal=None).select_related("model", "asked_by")
+    found = list(rows.annotate(tried=Count("attempts")).order_by("tried", "asked_at", "pk"))
+    held = locks.held(_lease(row) for row in found)
+    return [row for row in found if _lease(row) not in held]
+
+
+def perform(registration: Registration, *, now: datetime) -> None:
+    """Bring a registration to its end; nothing when it has one, when another worker is at it, or when it must wait."""
+    with locks.alone(_lease(registration)) as mine:
+        ended = Registration.objects.filter(pk=registration.pk).exclude(version=None, refusal=None).exists()
+        if not mine or ended:
+            return
+        tried = registration.attempts.count()
+        IntakeAttempt.objects.create(registration=registration, started_at=now)
+        if tried >= ATTEMPTS:
+            _refuse(registration, Kind.FAILED, _interrupted(tried), now)
+        else:
+            _perform(registration, now)
+
+
+def _perform(registration: Registration, now: datetime) -> None:
+    try:
+        _pin(registration, now)
+    except Unavailable as refusal:
+        if now - registration.asked_at < PATIENCE:
+            log.warning("%s waits: %s", registration, refusal.detail)
+        else:
+            _refuse(registration, Kind.UNVERIFIED, refusal.detail, now)
+    except Unknown as refusal:
+        _refuse(registration, Kind.UNVERIFIED, refusal.detail, now)
+    except Refusal as refusal:
+        _refuse(registration, Kind.FAILED, refusal.detail, now)
+    except IntegrityError:  # the lease was lost with its session, and another worker was faster
+        log.exception("%s has ended already", registration)
+
+
+def _pin(registration: Registration, now: datetime) -> ModelVersion:
+    fetched = intake.fetch(registration.source, registration.run_id, registration.logged_model)
+    described = mlmodel.describe(fetched.files)
+    if described.run_id and fetched.run_id and described.run_id != fetched.run_id:
+        raise Invalid(f"The MLmodel file says run {described.run_id}, the request {fetched.run_id}. Leave run_id out.")
+    lineage = {
+        "source": registration.source,
+        "run_id": fetched.run_id,
+        "model_id": fetched.model_id,
+        "run_link": registration.run_link,
+        "code_commit": fetched.tags.get("mlflow.source.git.commit", ""),
+        "code_dirty": fetched.tags.get("mlflow.source.git.dirty", ""),
+        "parameters": fetched.parameters,
+    }
+    return versions.pin(
+        registration=registration,
+        described=described,
+        artifact=versions.stored(fetched.files),
+        lineage={key: value for key, value in lineage.items() if value},
+        metrics=fetched.metrics,
+        data=data_of({**fetched.tags, **registration.tags}),
+        actor=INTAKE,
+        now=now,
+    )
+
+
+def data_of(tags: Mapping[str, str]) -> dict[str, Dataset]:
+    """Return the data sets that `countersign.<role>` tags name by digest; Invalid when one is not registered."""
+    found = {}
+    for role in versions.DATA_ROLES:
+        digest = tags.get(OWN + role, "").removeprefix("sha256:")
+        try:
+            if digest:
+                found[role] = datasets.by_digest(digest)
+        except Unknown as unknown:
+            raise Invalid(f"Tag {OWN}{role}: {unknown.detail}") from unknown
+    return found
+
+
+def _refuse(registration: Registration, kind: Kind, reason: str, now: datetime) -> None:
+    log.warning("%s is %s: %s", registration, kind, reason)
+    registrations.refuse(registration=registration, kind=kind, reason=reason, now=now)
+
+
+def _interrupted(tried: int) -> str:
+    return (
+        f"Its intake was interrupted {tried} times: the worker was killed (is there memory enough?), or lost the "
+        "database or the artifact store. The worker's log says which. Mend it and register the version again."
+    )
+
+
+def _lease(registration: Registration) -> str:
+    return f"intake:{registration.pk}"
