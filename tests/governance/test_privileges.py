@@ -17,7 +17,7 @@ from governance.privileges import APP, GOVERNOR, ROLES, SCORING, SEQUENCER
 from tests import running
 
 PROCESSES = {
-    **dict.fromkeys(("web", "worker", "checks", "drift", "monitors", "train", "beat"), APP),
+    **dict.fromkeys(("web", "worker", "intake", "checks", "drift", "monitors", "train", "beat"), APP),
     "scoring": SCORING,
     "governor": GOVERNOR,
     "sequencer": SEQUENCER,

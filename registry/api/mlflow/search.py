@@ -26,7 +26,7 @@ _MODELS = {"name": "name"}
 _VERSIONS = {
     "name": F("model__name"),
     "version_number": F("number"),
-    "run_id": Coalesce(NullIf("run_id", Value("")), KT("version__lineage__run_id")),
+    "run_id": Coalesce(NullIf("run_id", Value("")), KT("version__lineage__run_id"), output_field=TextField()),
     "source_path": F("source"),
 }
 _NUMBERS = {"=": "", "!=": "", ">": "__gt", ">=": "__gte", "<": "__lt", "<=": "__lte"}
