@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db.models import CharField, F, Lookup, OuterRef, Q, QuerySet, Subquery, TextField, Value
-from django.db.models.fields.json import KT
+from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce, NullIf
 
 from registry.models import RegisteredModel, Registration, Tag
@@ -26,7 +26,9 @@ _MODELS = {"name": "name"}
 _VERSIONS = {
     "name": F("model__name"),
     "version_number": F("number"),
-    "run_id": Coalesce(NullIf("run_id", Value("")), KT("version__lineage__run_id"), output_field=TextField()),
+    "run_id": Coalesce(
+        NullIf("run_id", Value("")), KeyTextTransform("run_id", "version__lineage"), output_field=TextField()
+    ),
     "source_path": F("source"),
 }
 _NUMBERS = {"=": "", "!=": "", ">": "__gt", ">=": "__gte", "<": "__lt", "<=": "__lte"}
