@@ -31,6 +31,10 @@ bench-ledger: $(VENV)/.dev  ## what the ledger costs and how fast its log is, ag
 hammer: $(VENV)/.dev  ## writers, sequencers and a witness killed at random for SECONDS (600): nothing lost, doubled or left out
 	@$(PLATFORM) exec -- $(BIN)/python -m tests.hammer.blows $(or $(SECONDS),600)
 
+.PHONY: hammer-intake
+hammer-intake: $(VENV)/.dev  ## intake workers killed at random, KILLS (100) times: no version is half-pinned
+	@KILLS=$(or $(KILLS),100) $(PLATFORM) exec -- $(BIN)/pytest -n 0 tests/registry/test_pinning.py -k killed
+
 clean:  ## forget the environment; the data folder (.countersign) stays
 	rm -rf $(VENV)
 

@@ -201,6 +201,8 @@ UPLOAD_LIMIT = 512 * 1024 * 1024
 # The tracking server behind our front, and where artifacts may be taken from
 TRACKING_SOCKET = env.text("TRACKING_SOCKET")
 TRACKING_URL = env.text("TRACKING_URL")
+TRACKING_TOKEN = env.text("TRACKING_TOKEN")  # by which the tracking server of TRACKING_URL knows us
+INTAKE_ROOTS = [root for root in env.text("INTAKE_ROOTS").split(":") if root]  # folders that `file:` sources may name
 
 # Queues: work that must not be lost is a row; a message only nudges
 CELERY_BROKER_URL = env.text("BROKER_URL")

@@ -1,26 +1,66 @@
 """Bytes in and out by their SHA-256, verified on every read."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from tempfile import SpooledTemporaryFile
 
-from django.core.files.base import ContentFile
+from django.core.files.base import ContentFile, File
 from django.core.files.storage import storages
 
 from registry.refusals import Mismatch, Refusal, Unavailable
+
+_IN_MEMORY = 8 * 1024 * 1024  # bytes of a file that is being received; what is larger waits on disk
 
 
 def put(data: bytes) -> str:
     """Keep these bytes (once, however often they come) and return their digest."""
     digest = hashlib.sha256(data).hexdigest()
+    _keep(digest, ContentFile(data))
+    return digest
+
+
+def receive(pieces: Iterable[bytes]) -> tuple[str, int]:
+    """Keep what comes piece by piece and return its digest and size; never more than a few pieces are in memory."""
+    hashed, size = hashlib.sha256(), 0
+    with SpooledTemporaryFile(max_size=_IN_MEMORY) as spool:
+        for piece in pieces:
+            hashed.update(piece)
+            size += len(piece)
+            spool.write(piece)
+        spool.seek(0)
+        _keep(hashed.hexdigest(), File(spool, name="received"))
+    return hashed.hexdigest(), size
+
+
+def _keep(digest: str, content: File) -> None:
     store = storages["artifacts"]
     with _store_answers():
         if not store.exists(_path(digest)):
-            store.save(_path(digest), ContentFile(data))
-        elif hashlib.sha256(_stored(digest)).hexdigest() != digest:
+            store.save(_path(digest), content)
+        elif rehash(digest) != digest:
             store.delete(_path(digest))
-            store.save(_path(digest), ContentFile(data))
-    return digest
+            store.save(_path(digest), content)
+
+
+def missing(digest: str) -> bool:
+    """Say whether the store has no file under a digest."""
+    with _store_answers():
+        return not storages["artifacts"].exists(_path(digest))
+
+
+def rehash(digest: str) -> str:
+    """Return the digest that the bytes stored under a digest have now; Mismatch when there are none."""
+    with _opened(digest) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def tail(digest: str, most: int) -> bytes:
+    """Return the last bytes of what was just stored under a digest, at the most so many; they are not verified."""
+    with _opened(digest) as file:
+        file.seek(max(0, file.size - most))
+        data: bytes = file.read(most)
+        return data
 
 
 def get(digest: str) -> bytes:
@@ -41,10 +81,16 @@ def files(manifest: Mapping[str, Mapping[str, object]]) -> dict[str, bytes]:
 
 
 def _stored(digest: str) -> bytes:
+    with _opened(digest) as file:
+        data: bytes = file.read()
+        return data
+
+
+@contextmanager
+def _opened(digest: str) -> Iterator[File]:
     try:
         with _store_answers(), storages["artifacts"].open(_path(digest)) as file:
-            data: bytes = file.read()
-            return data
+            yield file
     except FileNotFoundError as error:
         raise Mismatch(f"Artifact {digest[:12]}… is not in the store. Restore it, or register it again.") from error
 

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +16,12 @@ from registry.refusals import Mismatch
 _AT_ONCE = 8  # files flushed together
 
 
-def write(path: Path, data: bytes, *, mode: int | None = None, folder_mode: int | None = None) -> None:
+def write(
+    path: Path, data: bytes | Iterable[bytes], *, mode: int | None = None, folder_mode: int | None = None
+) -> None:
     """Put bytes under a name: a temporary file beside it, fsync, rename, fsync of every folder that changed.
 
+    `data`: the bytes, or pieces of them one after the other.
     `mode`, `folder_mode`: permissions of the file and of folders that are made for it; None leaves them to the umask.
     """
     made = [folder for folder in path.parents if not folder.exists()]
@@ -69,13 +72,13 @@ def _holds(path: Path, data: bytes) -> bool:
     return True
 
 
-def _put(path: Path, data: bytes, mode: int | None = None) -> None:
+def _put(path: Path, data: bytes | Iterable[bytes], mode: int | None = None) -> None:
     fresh = path.with_name(f".{secrets.token_hex(8)}")
     try:
         with fresh.open("xb") as file:
             if mode is not None:
                 os.fchmod(file.fileno(), mode)
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
@@ -101,5 +104,5 @@ class Storage(FileSystemStorage):
 
     def _save(self, name: str, content: File) -> str:
         modes = {"mode": self.file_permissions_mode, "folder_mode": self.directory_permissions_mode}
-        write(Path(self.path(name)), content.read(), **modes)
+        write(Path(self.path(name)), content.chunks(), **modes)
         return name

@@ -1,7 +1,7 @@
 """Read what MLflow wrote beside a model (the MLmodel file): flavour, schema, where it came from. No MLflow needed."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,31 +34,34 @@ class Description:
     environment: str
 
 
-def describe(files: Mapping[str, bytes]) -> Description:
-    """Describe a logged model from its files; Invalid when they are not an MLflow model."""
+def describe(document: bytes | None, names: Collection[str], tail: Callable[[str], bytes]) -> Description:
+    """Describe a logged model from its MLmodel file (None: there is none); Invalid when that is not of MLflow's form.
+
+    `names`: the paths of its files; `tail`: the end of one, however much of it, since models are large.
+    """
     try:
-        return _describe(_document(files), files)
+        return _describe(_document(document), names, tail)
     except RecursionError as error:
         raise Invalid("The MLmodel file is nested too deeply to be read.") from error
     except (AttributeError, TypeError, ValueError, KeyError) as error:
         raise Invalid(f"The MLmodel file is not of MLflow's form ({type(error).__name__}: {error}).") from error
 
 
-def _describe(document: dict[str, Any], files: Mapping[str, bytes]) -> Description:
+def _describe(document: dict[str, Any], names: Collection[str], tail: Callable[[str], bytes]) -> Description:
     flavours = document.get("flavors") or {}
     flavour = next((name for name in FLAVOURS if name in flavours), "pyfunc")
     details = flavours.get(flavour) or {}
     file = _text(details.get("data") or details.get("pickled_model"))
-    schema, reason = _schema(document, files.get(file, b"") if flavour == "lightgbm" else b"")
+    schema, reason = _schema(document, tail(file) if flavour == "lightgbm" and file in names else b"")
     if flavour == "pyfunc":
         reason = f"its flavours ({', '.join(flavours)}) have no native runtime; log LightGBM, XGBoost or scikit-learn"
-    elif file not in files:
+    elif file not in names:
         reason = f"the {flavour} model file {file!r} is not among its files"
     elif flavour in ("lightgbm", "xgboost") and file.endswith((".skops", ".pkl")):
         reason = "it holds a scikit-learn wrapper; log the booster itself (booster_ or get_booster()), which is no code"
     elif flavour == "sklearn" and details.get("serialization_format") not in ("skops", None):
         reason = "it holds a pickle, which runs code when loaded; log it with serialization_format='skops'"
-    environment = next((name for name in ("requirements.txt", "conda.yaml") if name in files), "")
+    environment = next((name for name in ("requirements.txt", "conda.yaml") if name in names), "")
     return Description(flavour, file, schema, reason, _text(document.get("run_id")), environment)
 
 
@@ -67,12 +70,12 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _document(files: Mapping[str, bytes]) -> dict[str, Any]:
+def _document(text: bytes | None) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(files["MLmodel"])
+        document = yaml.safe_load(text or b"")
         if isinstance(document, dict):
             return document
-    except (KeyError, yaml.YAMLError):
+    except yaml.YAMLError:
         pass
     raise Invalid("These files are not an MLflow model: there is no readable MLmodel. Log it with mlflow first.")
 

@@ -7,17 +7,21 @@ dies with its holder keeps two workers from one registration; a worker that dies
 import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import IntegrityError
 from django.db.models import Count
 
-from registry import datasets, intake, locks, mlmodel, registrations, versions
-from registry.models import Dataset, IntakeAttempt, ModelVersion, Registration
-from registry.refusals import Invalid, Refusal, Unavailable, Unknown
+from registry import artifacts, datasets, locks, mlmodel, registrations, versions
+from registry.intake import sources
+from registry.intake.files import Remote, counted
+from registry.models import Dataset, IntakeAttempt, IntakeFile, ModelVersion, Registration
+from registry.refusals import Invalid, Refusal, TooLarge, Unavailable, Unknown
 from registry.registrations import INTAKE, Kind
 
 ATTEMPTS = 10  # a registration that so many attempts left without an end is not tried again
 PATIENCE = timedelta(minutes=15)  # for how long a server that does not answer is asked again
+LARGEST_DOCUMENT = 4 * 1024 * 1024  # bytes of an MLmodel file; and of a model's end, where its categories are
 OWN = "countersign."  # tags that say what the record says, hence fixed once it is written
 
 log = logging.getLogger(__name__)
@@ -62,29 +66,53 @@ def _perform(registration: Registration, now: datetime) -> None:
 
 
 def _pin(registration: Registration, now: datetime) -> ModelVersion:
-    fetched = intake.fetch(registration.source, registration.run_id, registration.logged_model)
-    described = mlmodel.describe(fetched.files)
-    if described.run_id and fetched.run_id and described.run_id != fetched.run_id:
-        raise Invalid(f"The MLmodel file says run {described.run_id}, the request {fetched.run_id}. Leave run_id out.")
+    offered = sources.fetch(registration.source, registration.run_id, registration.logged_model)
+    artifact = _stored(registration, offered.files, now)
+    described = _described(artifact)
+    if described.run_id and offered.run_id and described.run_id != offered.run_id:
+        raise Invalid(f"The MLmodel file says run {described.run_id}, the request {offered.run_id}. Leave run_id out.")
     lineage = {
         "source": registration.source,
-        "run_id": fetched.run_id,
-        "model_id": fetched.model_id,
+        "run_id": offered.run_id,
+        "model_id": offered.model_id,
         "run_link": registration.run_link,
-        "code_commit": fetched.tags.get("mlflow.source.git.commit", ""),
-        "code_dirty": fetched.tags.get("mlflow.source.git.dirty", ""),
-        "parameters": fetched.parameters,
+        "code_commit": offered.tags.get("mlflow.source.git.commit", ""),
+        "code_dirty": offered.tags.get("mlflow.source.git.dirty", ""),
+        "parameters": offered.parameters,
     }
     return versions.pin(
         registration=registration,
         described=described,
-        artifact=versions.stored(fetched.files),
+        artifact=artifact,
         lineage={key: value for key, value in lineage.items() if value},
-        metrics=fetched.metrics,
-        data=data_of({**fetched.tags, **registration.tags}),
+        metrics=offered.metrics,
+        data=data_of({**offered.tags, **registration.tags}),
         actor=INTAKE,
         now=now,
     )
+
+
+def _stored(registration: Registration, files: list[Remote], now: datetime) -> dict[str, dict[str, Any]]:
+    """Store each file and return path → {sha256, size}; what an interrupted attempt stored is not fetched again."""
+    known = {(row.path, row.mark): row for row in registration.files.all() if row.mark}
+    artifact = {}
+    for file in files:
+        row = known.get((file.path, file.mark))
+        if row is None or artifacts.missing(row.sha256):
+            sha256, size = artifacts.receive(counted(file))
+            row = IntakeFile.objects.create(
+                registration=registration, path=file.path, mark=file.mark, sha256=sha256, size=size, stored_at=now
+            )
+        artifact[file.path] = {"sha256": row.sha256, "size": row.size}
+    return artifact
+
+
+def _described(artifact: dict[str, dict[str, Any]]) -> mlmodel.Description:
+    document = artifact.get("MLmodel")
+    if document and document["size"] > LARGEST_DOCUMENT:
+        raise TooLarge(f"The MLmodel file has more than {LARGEST_DOCUMENT:,} bytes.")
+    text = artifacts.get(document["sha256"]) if document else None
+    return mlmodel.describe(text, artifact, lambda path: artifacts.tail(artifact[path]["sha256"], LARGEST_DOCUMENT))
 
 
 def data_of(tags: Mapping[str, str]) -> dict[str, Dataset]:

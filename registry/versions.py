@@ -80,7 +80,7 @@ def register(
     `lineage`: source, run_id, code_commit, parameters …; `data`: training, reference, holdout and golden data sets.
     The files are kept by digest before a row is written.
     """
-    described, artifact = mlmodel.describe(files), stored(files)
+    described, artifact = mlmodel.describe(files.get("MLmodel"), files, files.__getitem__), stored(files)
     with transaction.atomic():
         registration = registrations.place(
             model=model,

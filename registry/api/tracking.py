@@ -16,9 +16,9 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from registry import intake
 from registry.api.mlflow import pinned
 from registry.api.mlflow.errors import READ, WRITE, Endpoint, NoEndpoint
+from registry.intake import tracking as tracking_server
 from registry.refusals import Invalid, NotAllowed, Refusal, TooLarge, Unavailable
 
 _SERVED = {"experiments", "runs", "metrics", "logged-models", "traces", "datasets"}
@@ -130,7 +130,7 @@ def _forward(request: Request, base: str, parts: list[str], query: dict[str, str
         path = f"{path}?{request.META['QUERY_STRING']}"
     headers = {name: request.headers[name] for name in _THERE if request.headers.get(name)}
     headers.setdefault("Accept-Encoding", "identity")
-    tracking = intake.client()
+    tracking = tracking_server.client()
     try:
         asked = tracking.build_request(
             str(request.method),

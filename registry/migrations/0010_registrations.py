@@ -126,6 +126,25 @@ class Migration(migrations.Migration):
                 ),
             ],
         ),
+        migrations.CreateModel(
+            name="IntakeFile",
+            fields=[
+                ("id", models.UUIDField(default=registry.ids.uuid7, primary_key=True, serialize=False)),
+                ("path", models.TextField()),
+                ("mark", models.TextField()),
+                ("sha256", models.CharField(max_length=64)),
+                ("size", models.PositiveBigIntegerField()),
+                ("stored_at", models.DateTimeField()),
+                (
+                    "registration",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="files",
+                        to="registry.registration",
+                    ),
+                ),
+            ],
+        ),
         migrations.RunSQL(ASKED, migrations.RunSQL.noop),
         migrations.SeparateDatabaseAndState(
             state_operations=[
@@ -149,5 +168,5 @@ class Migration(migrations.Migration):
             )
             for name, related in (("tag", "tag_rows"), ("alias", "aliases"))
         ),
-        AppendOnly("Registration", "IntakeAttempt", "RegistrationRefusal"),
+        AppendOnly("Registration", "IntakeAttempt", "IntakeFile", "RegistrationRefusal"),
     ]

@@ -81,6 +81,21 @@ class IntakeAttempt(models.Model):
     started_at = models.DateTimeField()
 
 
+class IntakeFile(models.Model):
+    """A file of a registration that is in the store already: an interrupted intake does not fetch it again.
+
+    `mark`: what changes with its bytes at the source, by the source's own word.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    registration = models.ForeignKey(Registration, on_delete=models.PROTECT, related_name="files")
+    path = models.TextField()
+    mark = models.TextField()
+    sha256 = models.CharField(max_length=64)
+    size = models.PositiveBigIntegerField()
+    stored_at = models.DateTimeField()
+
+
 class RegistrationRefusal(models.Model):
     """Why a registration has no bytes: `failed` when they were found and are not accepted, else `unverified`."""
 

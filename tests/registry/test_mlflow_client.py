@@ -293,22 +293,12 @@ REFUSED = {
         "INVALID_PARAMETER_VALUE",
         "cannot be taken",
     ),
-    "an unknown logged model": (
-        lambda c, n: c.create_model_version(n, "models:/m-" + "0" * 32),
-        "RESOURCE_DOES_NOT_EXIST",
-        "knows nothing of",
-    ),
     "an unknown data set": (
         lambda c, n: c.create_model_version(
             n, c.get_model_version(n, "1").source, tags={"countersign.holdout": "f" * 64}
         ),
         "INVALID_PARAMETER_VALUE",
         "countersign.holdout",
-    ),
-    "another run's name": (
-        lambda c, n: c.create_model_version(n, c.get_model_version(n, "1").source, run_id="0" * 32),
-        "INVALID_PARAMETER_VALUE",
-        "tracking server knows",
     ),
     "delete a run": (
         lambda c, n: c.delete_run(c.get_model_version(n, "1").run_id),
@@ -340,6 +330,25 @@ def test_refusals_say_why_and_change_nothing(platform, ada_client, booster, regi
     assert refused.value.error_code == code
     assert (timezone.now() - started).total_seconds() < 5, "the client took the refusal for a passing trouble"
     assert read(platform, f"/api/v1/models/{registered}") == before
+
+
+def test_what_cannot_be_pinned_is_kept_with_the_reason(platform, ada_client, booster, name):
+    _, info = log_booster(booster, registered_model_name=name)
+    unknown = ada_client.create_model_version(name, "models:/m-" + "0" * 32, await_creation_for=None)
+    assert (unknown.status, "knows nothing of" in unknown.status_message) == ("PENDING_REGISTRATION", False)
+    until("it has ended", lambda: ada_client.get_model_version(name, "2").status == "READY")
+    assert "Unverified, hence never checked" in ada_client.get_model_version(name, "2").status_message
+    assert ada_client.get_model_version_download_uri(name, "2") == unknown.source
+    with pytest.raises(MlflowException, match="the tracking server knows"):
+        mlflow.MlflowClient().create_model_version(name, info.model_uri, run_id="0" * 32, await_creation_for=30)
+    assert ada_client.get_model_version(name, "3").status == "FAILED_REGISTRATION"
+    asked = {"reason": "It finds more.", "bands": []}
+    answer = httpx.post(
+        f"{platform.url}/api/v1/models/{name}/versions/2/requests",
+        headers={"Authorization": f"Bearer {platform.tokens['ada']}"},
+        json=asked,
+    )
+    assert (answer.status_code, "Unverified" in answer.text) == (409, True)
 
 
 @pytest.mark.parametrize(

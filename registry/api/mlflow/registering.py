@@ -6,8 +6,9 @@ from typing import Any
 
 from django.db import transaction
 
-from registry import intake, labels, pinning, registrations, tasks, versions
+from registry import labels, pinning, registrations, tasks, versions
 from registry.api.mlflow.errors import Exists
+from registry.intake import sources
 from registry.models import RegisteredModel, Registration, User
 from registry.pinning import OWN
 from registry.refusals import Conflict, Invalid
@@ -30,7 +31,7 @@ def model(*, name: str, description: str, tags: Mapping[str, str], by: User, now
 
 def version(*, source: str, tags: Mapping[str, str], **asked: Any) -> Registration:
     """Ask for a version and ring for the worker; what can be known to be wrong without looking is refused at once."""
-    intake.admit(source)
+    sources.admit(source)
     pinning.data_of(tags)
     registration = registrations.ask(source=source, tags=tags, **asked)
     tasks.ring()

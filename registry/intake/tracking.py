@@ -1,42 +1,22 @@
-"""Fetch the files of a model from where a client says they are: the tracking server, by its artifact API.
-
-Sources understood: `models:/m-…` and `runs:/…` (the tracking server is asked where they are), `mlflow-artifacts:/…`.
-Anything else is refused: a path on this machine or a foreign host is not ours to read.
-"""
+"""Ask the tracking server what it knows of a run or a logged model, and for its files, by its artifact API."""
 
 import math
 import re
 import ssl
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 from django.conf import settings
 
-from registry.refusals import Invalid, TooLarge, Unavailable, Unknown
+from registry.intake.files import DEEPEST, PIECE, Offered, Remote, Unresolved, part, within_limits
+from registry.refusals import Invalid, TooLarge, Unavailable
 
-_PART = re.compile(r"[^/\\\0]+")
 _LOGGED = re.compile(r"models:/(m-[\w-]+)")
-_MOST_FILES = 2000
-_DEEPEST = 20
-
-
-class Unresolved(Unknown):
-    """A source of a kind that is not fetched."""
-
-
-@dataclass(frozen=True)
-class Fetched:
-    """The files of a model, by path, and what the run that made them recorded."""
-
-    files: dict[str, bytes]
-    run_id: str = ""
-    model_id: str = ""
-    parameters: dict[str, str] = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
+_NOTHING: Mapping[str, Any] = {"info": {}, "data": {}}
 
 
 def client() -> httpx.Client:
@@ -47,42 +27,47 @@ def client() -> httpx.Client:
         transport = httpx.HTTPTransport(uds=settings.TRACKING_SOCKET, verify=context)
         return httpx.Client(transport=transport, base_url="http://localhost", timeout=30)
     if settings.TRACKING_URL:
-        return httpx.Client(base_url=settings.TRACKING_URL, timeout=30)
+        return httpx.Client(base_url=settings.TRACKING_URL, headers=_own_token(), timeout=30)
     raise Unavailable("No tracking server is configured. Set TRACKING_URL, or start the platform with `make run`.")
 
 
-def admit(source: str) -> None:
-    """Refuse a source that can never be taken, without looking for it: Invalid says why."""
-    plain = source
-    while (decoded := unquote(plain)) != plain:
-        plain = decoded
-    try:
-        url = urlsplit(plain)
-    except ValueError as error:  # brackets that are no IPv6 address
-        raise Invalid(f"Artifacts cannot be taken from {source[:100]!r}: it is no address.") from error
-    if not plain.isprintable() or any(part in ("..", ".") for part in re.split(r"[/\\]", plain)):
-        raise Invalid(f"Artifacts cannot be taken from {source[:100]!r}: it has '.' or '..' parts, or odd letters.")
-    if url.scheme in ("", "file"):
-        raise Invalid(f"Artifacts cannot be taken from {source[:100]!r}: the files of this machine are not yours.")
-    if "@" in url.netloc or url.password:
-        raise Invalid("Artifacts cannot be taken from an address with a password in it: it would be kept for ever.")
+def _own_token() -> dict[str, str]:
+    token = settings.TRACKING_TOKEN
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def fetch(source: str, run_id: str = "", model_id: str = "") -> Fetched:
-    """Return the files behind a source; Unknown, Invalid, TooLarge or Unavailable say why there are none."""
+def fetch(source: str, run_id: str = "", model_id: str = "") -> Offered:
+    """Return what the tracking server has behind a source; Unresolved, Invalid, TooLarge or Unavailable say why not."""
+    with _asking() as tracking:
+        return _fetch(tracking, source, run_id, model_id)
+
+
+def beside(run_id: str, model_id: str) -> Callable[[list[Remote]], Offered]:
+    """Return what joins files from elsewhere with what the run recorded that is said to have made them."""
+    if not (run_id or model_id):
+        return Offered
+    with _asking() as tracking:
+        logged = _logged(tracking, model_id) if model_id else {}
+        run_id = _same("run", run_id, logged.get("info", {}).get("source_run_id", ""))
+        run = _run(tracking, run_id) if run_id else _NOTHING
+    return lambda files: _offered(files, run, logged, run_id, model_id)
+
+
+@contextmanager
+def _asking() -> Iterator[httpx.Client]:
     with client() as tracking:
         try:
-            return _fetch(tracking, source, run_id, model_id)
+            yield tracking
         except httpx.TransportError as error:
             raise Unavailable(f"The tracking server does not answer ({type(error).__name__}). Try again.") from error
 
 
-def _fetch(tracking: httpx.Client, source: str, run_id: str, model_id: str) -> Fetched:
+def _fetch(tracking: httpx.Client, source: str, run_id: str, model_id: str) -> Offered:
     logged: Mapping[str, Any] = {}
     named = _LOGGED.fullmatch(source.rstrip("/"))
     if named or model_id:
         model_id = _same("model", model_id, named[1] if named else "")
-        logged = _ask(tracking, f"/api/2.0/mlflow/logged-models/{quote(model_id, safe='')}")["model"]
+        logged = _logged(tracking, model_id)
         place = logged["info"]["artifact_uri"]
         source = place if named else _same("source", source.rstrip("/"), place)
         run_id = _same("run", run_id, logged["info"].get("source_run_id", ""))
@@ -91,11 +76,18 @@ def _fetch(tracking: httpx.Client, source: str, run_id: str, model_id: str) -> F
         run_id = _same("run", run_id, named_run)
         source = f"{_run(tracking, run_id)['info']['artifact_uri']}/{path}"
     root = _root(source)
-    run = _run(tracking, run_id) if run_id else {"info": {}, "data": {}}
+    run = _run(tracking, run_id) if run_id else _NOTHING
     if run_id and not logged and not f"{root}/".startswith(f"{_root(run['info']['artifact_uri'])}/"):
         raise Invalid(f"{source} is not an artifact of run {run_id}. Register a logged model as models:/<its id>.")
-    return Fetched(
-        files=dict(_download(tracking, root)),
+    files = within_limits(_walk(tracking, root, ""))
+    return _offered(files, run, logged, run_id, model_id)
+
+
+def _offered(
+    files: list[Remote], run: Mapping[str, Any], logged: Mapping[str, Any], run_id: str, model_id: str
+) -> Offered:
+    return Offered(
+        files=files,
         run_id=run_id,
         model_id=model_id,
         parameters=_pairs(run["data"].get("params")) | _pairs(logged.get("data", {}).get("params")),
@@ -122,24 +114,29 @@ def _numbers(items: Any) -> dict[str, float]:
 
 
 def _root(source: str) -> str:
-    try:
-        url = urlsplit(source)
-    except ValueError:  # brackets that are no IPv6 address
-        url = urlsplit("")
+    """Return the path of an artifact in the tracking server's own store."""
+    url = urlsplit(source)
     path = url.path.strip("/")
     if url.scheme != "mlflow-artifacts" or any(part in ("..", ".", "") for part in path.split("/")):
         raise Unresolved(
             f"Artifacts cannot be taken from {source[:100]!r}. Log the model to this server's tracking "
             "(mlflow.set_tracking_uri) and register it from there, as runs:/… or models:/m-…"
         )
+    if url.netloc and url.netloc not in _own_hosts():
+        raise Unresolved(f"Artifacts cannot be taken from {url.netloc[:100]!r}: only our tracking server is asked.")
     return path
+
+
+def _own_hosts() -> set[str]:
+    """Return the names under which clients know the tracking server that we ask."""
+    return {urlsplit(address).netloc for address in (settings.PUBLIC_URL, settings.TRACKING_URL) if address}
 
 
 def _ask(tracking: httpx.Client, address: str, **query: str) -> Any:
     answer = tracking.get(address, params=query)
     if answer.status_code == 404:
         name = next(iter(query.values()), address.rpartition("/")[2])
-        raise Unknown(f"The tracking server knows nothing of {name}. Log the model to this server's tracking first.")
+        raise Unresolved(f"The tracking server knows nothing of {name}. Log the model to this server's tracking first.")
     if answer.status_code >= 500:
         raise Unavailable(f"The tracking server answered {answer.status_code}. Try again, or look at its log.")
     if answer.status_code >= 400:
@@ -151,32 +148,25 @@ def _run(tracking: httpx.Client, run_id: str) -> Any:
     return _ask(tracking, "/api/2.0/mlflow/runs/get", run_id=run_id)["run"]
 
 
-def _download(tracking: httpx.Client, root: str) -> Iterator[tuple[str, bytes]]:
-    """Yield path and bytes of every file under a root, within the limits on number and size."""
-    total = 0
-    for count, path in enumerate(_walk(tracking, root, "")):
-        data = bytearray()
-        with tracking.stream("GET", f"/api/2.0/mlflow-artifacts/artifacts/{quote(f'{root}/{path}')}") as answer:
-            if answer.status_code != 200:
-                raise Unavailable(f"The tracking server answered {answer.status_code} for {path}. Try again.")
-            for chunk in answer.iter_bytes():
-                data += chunk
-                total += len(chunk)
-                if total > settings.UPLOAD_LIMIT or count >= _MOST_FILES:
-                    raise TooLarge(f"The model has more than {_MOST_FILES} files or {settings.UPLOAD_LIMIT} bytes.")
-        yield path, bytes(data)
+def _logged(tracking: httpx.Client, model_id: str) -> Any:
+    return _ask(tracking, f"/api/2.0/mlflow/logged-models/{quote(model_id, safe='')}")["model"]
 
 
-def _walk(tracking: httpx.Client, root: str, below: str) -> Iterator[str]:
+def _walk(tracking: httpx.Client, root: str, below: str) -> Iterator[Remote]:
     folder = f"{root}/{below}".rstrip("/")
-    if below.count("/") >= _DEEPEST:
-        raise TooLarge(f"The artifact has folders more than {_DEEPEST} deep.")
+    if below.count("/") >= DEEPEST:
+        raise TooLarge(f"The artifact has folders more than {DEEPEST} deep.")
     for item in _ask(tracking, "/api/2.0/mlflow-artifacts/artifacts", path=folder).get("files", []):
-        name = item["path"].rpartition("/")[2]
-        if not _PART.fullmatch(name) or name in ("..", "."):
-            raise Invalid(f"The artifact holds a file with the name {name!r}, which is not accepted.")
-        path = f"{below}/{name}".lstrip("/")
+        path = f"{below}/{part(item['path'].rpartition('/')[2])}".lstrip("/")
         if item.get("is_dir"):
             yield from _walk(tracking, root, path)
         else:
-            yield path
+            yield Remote(path, int(item.get("file_size") or 0), partial(_read, f"{root}/{path}"))
+
+
+def _read(path: str) -> Iterator[bytes]:
+    address = f"/api/2.0/mlflow-artifacts/artifacts/{quote(path)}"
+    with _asking() as tracking, tracking.stream("GET", address) as answer:
+        if answer.status_code != 200:
+            raise Unavailable(f"The tracking server answered {answer.status_code} for {path}. Try again.")
+        yield from answer.iter_bytes(PIECE)
