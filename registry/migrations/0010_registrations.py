@@ -69,7 +69,7 @@ def _registration(column: str | None = None, **more: object) -> models.OneToOneF
 class Migration(migrations.Migration):
     """After this, each version has a registration of the same identifier, and tags and aliases point to that."""
 
-    dependencies = [("registry", "0005_answers_are_entered")]
+    dependencies = [("registry", "0006_searched_entries")]
     operations = [
         migrations.CreateModel(
             name="Registration",
