@@ -3,6 +3,8 @@ PY ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv pip install --quiet --require-hashes --no-build --python $(BIN)/python
+# The project itself, for its console script `countersign`; uv carries the build backend, so nothing is fetched.
+SELF := $(BIN)/uv pip install --quiet --offline --no-deps --python $(BIN)/python -e .
 MYPY := SECRET_KEY=types DATABASE_URL=postgresql://types@/types $(BIN)/mypy
 PLATFORM := $(BIN)/python -m governance.platform
 
@@ -45,12 +47,14 @@ $(VENV)/bin/uv: requirements/uv.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@touch $@
 
-$(VENV)/.demo: requirements/demo.txt $(VENV)/bin/uv
+$(VENV)/.demo: requirements/demo.txt pyproject.toml $(VENV)/bin/uv
 	@$(UV) -r requirements/demo.txt
+	@$(SELF)
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt $(VENV)/bin/uv
+$(VENV)/.dev: requirements/dev.txt pyproject.toml $(VENV)/bin/uv
 	@$(UV) -r requirements/dev.txt
+	@$(SELF)
 	@touch $@ $(VENV)/.demo
 
 .PHONY: lock

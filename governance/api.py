@@ -1,5 +1,6 @@
 """Requests, signatures, orders and dossiers over HTTP, by the same services as the pages."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,12 +15,16 @@ from rest_framework.views import APIView
 from governance import approvals, lifecycle, promotion, retraining
 from governance.dossier import issue
 from governance.models import ApprovalRequest, Case, CaseResult, Dossier
+from governance.workflow import Stage
 from monitoring import runs
-from monitoring.api import Alerts, MonitorRuns
+from monitoring.api import Alerts, Gate, MonitorRuns, Observations
 from registry import policies, versions
 from registry.api.access import actor_of
+from registry.models import ModelVersion, RegisteredModel
 from registry.refusals import Invalid, Unknown
-from scoring import decisions, outcomes
+from scoring import decisions, deployments, outcomes
+
+MOST = 200
 
 
 def _body(request: Request, required: set[str], optional: set[str] = frozenset()) -> dict[str, Any]:  # type: ignore[assignment]
@@ -54,6 +59,48 @@ class VersionStage(APIView):
                 "owed": facts.outstanding,
             }
         )
+
+
+class Standing(APIView):
+    """Where versions stand: all of one model, or the newest and what serves of each model that the caller owns."""
+
+    needs = "registry.read"
+
+    def get(self, request: Request) -> Response:
+        """Answer models with up to 200 versions each, the newest first: stage, verdict, signatures owed."""
+        name = request.query_params.get("model")
+        mine = RegisteredModel.objects.filter(owner=actor_of(request)).order_by("name")
+        models = [versions.model_named(name)] if name else list(mine[:MOST])
+        rows = ModelVersion.objects.filter(model__in=models).select_related("model").order_by("model__name", "-number")
+        shown = list(rows[:MOST]) if name else list(rows.distinct("model__name"))
+        return Response({"models": _standing(models, shown)})
+
+
+def _standing(models: Sequence[RegisteredModel], shown: Sequence[ModelVersion]) -> list[dict[str, Any]]:
+    facts = lifecycle.facts_of_all(shown)
+    champions = deployments.champions().filter(model__in=models)
+    serving = {row.model_id: row.package.version.number for row in champions}
+    stands = [
+        {
+            "model": row.model.name,
+            "version": row.number,
+            "digest": row.digest,
+            "registered_at": row.registered_at,
+            "stage": facts[row.pk].stage,
+            "verdict": facts[row.pk].verdict,
+            "owed": facts[row.pk].outstanding if facts[row.pk].stage == Stage.REQUESTED else {},
+        }
+        for row in shown
+    ]
+    return [
+        {
+            "model": model.name,
+            "tier": model.tier,
+            "serving": serving.get(model.pk),
+            "versions": [row for row in stands if row["model"] == model.name],
+        }
+        for model in models
+    ]
 
 
 class Requests(APIView):
@@ -194,6 +241,9 @@ def _moment(text: Any) -> datetime:
 
 urlpatterns = [
     path("api/v1/models/<str:name>/versions/<int:number>/stage", VersionStage.as_view()),
+    path("api/v1/models/<str:name>/versions/<int:number>/gate", Gate.as_view()),
+    path("api/v1/standing", Standing.as_view()),
+    path("api/v1/observations", Observations.as_view()),
     path("api/v1/models/<str:name>/versions/<int:number>/requests", Requests.as_view()),
     path("api/v1/models/<str:name>/versions/<int:number>/orders", Orders.as_view()),
     path("api/v1/requests/<uuid:request_id>/signatures", Signatures.as_view()),

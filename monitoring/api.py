@@ -1,12 +1,19 @@
-"""Alerts and monitor runs over HTTP."""
+"""Gates, alerts and monitor runs over HTTP."""
+
+from typing import Any
 
 from django.db.models import F
+from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from monitoring import gate, observing, runs
 from monitoring.models import Alert, MonitorRun
-from registry import versions
+from registry import policies, versions
+from registry.api.access import actor_of
+from registry.models import ModelVersion, Policy, RegisteredModel
+from registry.refusals import Conflict
 
 MOST = 100
 
@@ -56,3 +63,47 @@ class MonitorRuns(APIView):
             "measurements",
         )
         return Response(list(rows.values(*fields, about=F("deployment__package__version__number"))[:MOST]))
+
+
+class Gate(APIView):
+    """The gate of a version under the policy in force: GET shows it, POST opens the checks that it still owes."""
+
+    needs = {"GET": "registry.read", "POST": "registry.register_version"}
+
+    def get(self, request: Request, name: str, number: int) -> Response:
+        """Answer each check with every line of the policy held against what was measured."""
+        version = versions.version_of(name, number)
+        return Response(_gate(version, policies.in_force(version.model.tier)))
+
+    def post(self, request: Request, name: str, number: int) -> Response:
+        """Open what is owed and was never opened, and answer the gate; a worker performs it within half a minute."""
+        version = versions.version_of(name, number)
+        policy = policies.in_force(version.model.tier)
+        if version.unservable:
+            raise Conflict(f"{version} cannot be served, so it is not checked: {version.unservable}.")
+        runs.open_for(version, policy, timezone.now())
+        return Response(_gate(version, policy), status=202)
+
+
+def _gate(version: ModelVersion, policy: Policy) -> dict[str, Any]:
+    return {
+        "model": version.model.name,
+        "version": version.number,
+        "digest": version.digest,
+        "unservable": version.unservable,
+        "policy": {"tier": policy.tier, "number": policy.number, "digest": policy.digest},
+        **gate.of(version, policy, timezone.now()),
+    }
+
+
+class Observations(APIView):
+    """What serves and how it does: of one model, or of all that the caller owns."""
+
+    needs = "registry.read"
+
+    def get(self, request: Request) -> Response:
+        """Answer per model what serves, the newest run of each monitor with its lines, and its open alerts."""
+        name = request.query_params.get("model")
+        mine = RegisteredModel.objects.filter(owner=actor_of(request)).order_by("name")
+        found = [versions.model_named(name)] if name else list(mine[:MOST])
+        return Response({"models": observing.of(found)})

@@ -7,7 +7,9 @@ again ends as an error, so that nobody waits for it for ever.
 
 import logging
 import time
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
@@ -41,7 +43,7 @@ def _perform(run: CheckRun, now: datetime) -> CheckResult:
         return _keep(run, Measured([]), verdicts.ERROR, [_interrupted(tried)], now, 0.0)
     CheckAttempt.objects.create(run=run, started_at=now)
     started = time.perf_counter()
-    measured, verdict, reasons = _judged(run)
+    measured, verdict, reasons = judged(Candidate(run.version), run.check_name, run.policy.rules)
     return _keep(run, measured, verdict, reasons, now, time.perf_counter() - started)
 
 
@@ -78,18 +80,21 @@ def _keep(
     return result
 
 
-def _judged(run: CheckRun) -> tuple[Measured, str, list[str]]:
-    name, rules = run.check_name, run.policy.rules
+def judged(candidate: Candidate, name: str, rules: Mapping[str, Any]) -> tuple[Measured, str, list[str]]:
+    """Measure a candidate by a check of a policy and judge it; a check that breaks is a result too.
+
+    Only what takes the machine away is raised (`faults.INTERRUPTIONS`).
+    """
     if name not in examinations.CHECKS:
         known = ", ".join(examinations.CHECKS)
         return Measured([]), verdicts.ERROR, [f"No check is named {name}. Adopt a policy that names only {known}."]
     try:
-        measured = examinations.measure_of(name)(Candidate(run.version), rules)
+        measured = examinations.measure_of(name)(candidate, rules)
         canonical.dump([measured.evidence, [item.dump() for item in measured.measurements]])  # or it has no digest
         return measured, *verdicts.judge(measured.measurements, demands.limits(rules, name))
     except faults.INTERRUPTIONS:
         raise
     except Exception as fault:  # noqa: BLE001 - a check that breaks is a result: `error`, which never counts as pass
-        log.exception("check %s of %s could not be measured", name, run.version)
+        log.exception("check %s of %s could not be measured", name, candidate.version)
         verdict, reason = faults.verdict_of(fault, "check")
         return Measured([]), verdict, [reason]

@@ -50,6 +50,16 @@ def open_missing(now: datetime) -> list[CheckRun]:
     return list(CheckRun.objects.filter(pk__in=[run.pk for run in owed]).order_by("pk"))
 
 
+def open_for(version: ModelVersion, policy: Policy, now: datetime) -> None:
+    """Open every run that this version owes under a policy; those that were opened before stay as they are.
+
+    `open_missing` leaves out versions that were checked under an older policy and have a successor.
+    """
+    names = demands.names(version.artifact, policy.rules)
+    owed = [CheckRun(version=version, policy=policy, check_name=name, opened_at=now) for name in names]
+    CheckRun.objects.bulk_create(owed, ignore_conflicts=True)
+
+
 def waiting(now: datetime) -> list[CheckRun]:
     """Return the runs without a result that nobody is at and that were left alone long enough, oldest first."""
     rows = CheckRun.objects.filter(result=None).order_by("opened_at", "pk")

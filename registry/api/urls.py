@@ -6,6 +6,7 @@ from registry.api import catalogue, tracking
 from registry.api.metrics import Metrics
 from registry.api.mlflow import model_versions, models
 from registry.api.mlflow.models import Never
+from registry.api.whoami import WhoAmI
 from registry.refusals import Conflict
 
 _MODELS, _VERSIONS = "api/2.0/mlflow/registered-models/", "api/2.0/mlflow/model-versions/"
@@ -20,6 +21,7 @@ _NO_STAGES = (
 _NOT_EDITED = "What was registered is not edited, its description included. Set a tag instead."
 
 urlpatterns = [
+    path("api/v1/whoami", WhoAmI.as_view()),
     path("api/v1/models", catalogue.Models.as_view()),
     path("api/v1/models/<str:name>", catalogue.Model.as_view()),
     path("api/v1/models/<str:name>/versions/<int:number>", catalogue.Version.as_view()),

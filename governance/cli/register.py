@@ -1,0 +1,149 @@
+"""`countersign register`: upload a model folder, register it as the next version, wait until it is pinned."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from governance.cli import folders, git, options, output, uploads, versions
+from governance.cli.ends import Refused
+from governance.cli.folders import Folder
+from governance.cli.server import Server, version_path
+
+ROLES = ("training", "reference", "holdout", "golden")
+_DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
+_MLFLOW = "/api/2.0/mlflow"
+
+
+class Digest(click.ParamType):
+    """The SHA-256 of a registered data set."""
+
+    name = "digest"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return its 64 hexadecimal digits."""
+        found = _DIGEST.fullmatch(str(value).lower())
+        if found is None:
+            self.fail(f"{value!r} is not the digest of a data set: 64 hexadecimal digits.", param, ctx)
+        return found[1]
+
+
+def _data_options(command: Any) -> Any:
+    for role in reversed(ROLES):
+        command = click.option(f"--{role}", type=Digest(), help=f"Digest of the {role} data set.")(command)
+    return command
+
+
+@click.command()
+@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--model", help="Name of the model; by default the folder's.")
+@click.option("--tag", "tags", type=options.Pair(), multiple=True, help="A tag of the version; may be repeated.")
+@_data_options
+@click.option("--description", default="", help="What is new in this version.")
+@click.option("--no-git", is_flag=True, help="Do not record the commit of the folder's git repository.")
+@options.timeout
+@options.as_json
+def command(
+    path: Path,
+    model: str | None,
+    tags: tuple[tuple[str, str], ...],
+    description: str,
+    no_git: bool,
+    timeout: float,
+    as_json: bool,
+    **data: str | None,
+) -> None:
+    """Upload the MLflow model in the folder PATH and register it as the next version of a model.
+
+    A model that is not registered yet is registered first. An upload that was interrupted goes on where it was when the
+    same is called again. At the end the server's digests are compared with those of the files here.
+    """
+    folder = folders.read(path)
+    name = model or path.resolve().name
+    server = Server()
+    told = {**dict(tags), **{f"countersign.{role}": digest for role, digest in data.items() if digest}}
+    new = _ensure_model(server, name)
+    note = uploads.Note(server, name, folder)
+    upload = note.read()
+    if upload is None or not uploads.known(server, upload):
+        upload = uploads.begin(server, name, _run(server, name, folder, {} if no_git else git.tags(path)))
+        note.write(upload)
+    uploads.send(server, folder, upload, note)
+    number = _create(server, name, upload, told, description)
+    note.forget()
+    ready = versions.wait_until_pinned(server, name, number, seconds=timeout)
+    held = server.ask("GET", version_path(name, number))
+    _compare(folder, held)
+    answer = {
+        "model": name,
+        "version": number,
+        "digest": held["digest"],
+        "status": ready["status"],
+        "message": ready.get("status_message") or "",
+        "source": upload.source,
+        "files": len(folder.files),
+        "bytes": folder.size,
+        "new_model": new,
+        "url": f"{server.account.url}/models/{name}/versions/{number}",
+    }
+    lines = [f"{name}/{number} is registered", f"digest  {held['digest']}", f"see     {answer['url']}"]
+    output.tell(answer, [*lines, *output.wrapped(answer["message"], 0)], as_json=as_json)
+
+
+def _ensure_model(server: Server, name: str) -> bool:
+    """Register the model unless it is; say whether it was new. One that is new counts as the most material."""
+    try:
+        server.ask("GET", version_path(name))
+    except Refused as unknown:
+        if unknown.status != 404:
+            raise
+        server.ask("POST", "/api/v1/models", json={"name": name})
+        output.note(f"The model {name} was not registered yet; it is now.")
+        return True
+    return False
+
+
+def _run(server: Server, name: str, folder: Folder, commit: dict[str, str]) -> str:
+    """Return the run that made the model: the one that its MLmodel names if the server knows it, else a new one."""
+    named = folder.document.get("run_id")
+    if isinstance(named, str) and named:
+        try:
+            return str(server.ask("GET", f"{_MLFLOW}/runs/get", params={"run_id": named})["run"]["info"]["run_id"])
+        except Refused:
+            return ""  # of another tracking server: the version's lineage names it all the same
+    told = {
+        "experiment_id": uploads.experiment(server, name),
+        "run_name": "countersign register",
+        "tags": [{"key": key, "value": value} for key, value in commit.items()],
+    }
+    run_id = str(server.ask("POST", f"{_MLFLOW}/runs/create", json=told)["run"]["info"]["run_id"])
+    server.ask("POST", f"{_MLFLOW}/runs/update", json={"run_id": run_id, "status": "FINISHED"})
+    return run_id
+
+
+def _create(server: Server, name: str, upload: uploads.Upload, tags: dict[str, str], description: str) -> int:
+    """Create the version, unless an attempt whose answer was lost did so already; return its number."""
+    found = versions.of_source(server, name, upload.source)
+    if found is None:
+        told = {
+            "name": name,
+            "source": upload.source,
+            "model_id": upload.model_id,
+            "description": description,
+            "tags": [{"key": key, "value": value} for key, value in tags.items()],
+        }
+        found = server.ask("POST", f"{_MLFLOW}/model-versions/create", json=told)["model_version"]
+    return int(found["version"])
+
+
+def _compare(folder: Folder, held: dict[str, Any]) -> None:
+    """Refuse to call it registered when the server holds other bytes than the folder."""
+    theirs = {name: entry["sha256"] for name, entry in held["artifact"].items()}
+    ours = {file.name: file.sha256 for file in folder.files}
+    other = sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))
+    if other:
+        raise Refused(
+            f"The server holds other bytes than {folder.path}: {', '.join(other[:5])}. Do not use this version. Did "
+            "the folder change while it was uploaded? Register it again."
+        )

@@ -1,0 +1,118 @@
+"""Speak HTTP to the platform: tries again what may be tried again, and turns every problem into words.
+
+Problems come as RFC 9457 (`detail`, `reasons`) or in MLflow's form (`error_code`, `message`).
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from governance.cli import credentials
+from governance.cli.ends import Refused, Unreachable
+
+PATIENCE = httpx.Timeout(60, connect=5)
+PAUSES = (0.5, 1, 2, 4)  # seconds between attempts
+_PASSING = (429, 502, 503, 504)
+_SAFE = ("GET", "PUT", "HEAD")  # the same again does no harm
+_LONGEST_PAUSE = 10.0
+Body = Callable[[], Iterator[bytes]]
+
+
+class Server:
+    """The platform, as one account sees it."""
+
+    def __init__(self, account: credentials.Account | None = None, *, pauses: tuple[float, ...] = PAUSES) -> None:
+        self.account = account or credentials.find()
+        self._pauses = pauses
+        self._client = httpx.Client(
+            base_url=self.account.url,
+            headers={"Authorization": f"Bearer {self.account.token}", "User-Agent": "countersign-cli"},
+            timeout=PATIENCE,
+        )
+
+    def ask(self, method: str, path: str, **sent: Any) -> Any:
+        """Return the JSON of an answer; Refused or Unreachable says why there is none."""
+        answer = self.send(method, path, **sent)
+        try:
+            return answer.json() if answer.content else None
+        except ValueError as error:
+            raise Refused(
+                f"{self.account.url} answered something that is not JSON. Is it a Countersign server?"
+            ) from error
+
+    def send(self, method: str, path: str, *, body: Body | None = None, **sent: Any) -> httpx.Response:
+        """Return a good answer; `body` gives the bytes anew for each attempt."""
+        for pause in (*self._pauses, None):
+            try:
+                answer = self._client.request(method, path, **sent, content=body and body())
+            except httpx.TransportError as error:
+                if pause is None or not _harmless(method, error):
+                    raise self._silent(error) from error
+            else:
+                if answer.is_success:
+                    return answer
+                if pause is None or method not in _SAFE or answer.status_code not in _PASSING:
+                    raise problem(answer)
+                pause = _told(answer, pause)
+            time.sleep(pause)
+        raise AssertionError("the last attempt ends the loop")
+
+    def until(
+        self, path: str, done: Callable[[Any], bool], *, seconds: float, what: str, params: Any = None
+    ) -> Iterator[Any]:
+        """Yield the answers of an address until one is `done`, ever more seldom; Unreachable after `seconds`."""
+        end, pause = time.monotonic() + seconds, 0.2
+        while True:
+            found = self.ask("GET", path, params=params)
+            yield found
+            if done(found):
+                return
+            if time.monotonic() + pause > end:
+                raise Unreachable(
+                    f"{what} took longer than {seconds:g} seconds. Ask again, or give a longer --timeout."
+                )
+            time.sleep(pause)
+            pause = min(pause * 1.5, 3)
+
+    def _silent(self, error: httpx.TransportError) -> Unreachable:
+        why = str(error) or type(error).__name__
+        return Unreachable(f"{self.account.url} does not answer ({why}). Is the address right, and the server running?")
+
+
+def problem(answer: httpx.Response) -> Refused | Unreachable:
+    """Return what an answer that is not a good one says."""
+    status = answer.status_code
+    kind = Unreachable if status in _PASSING else Refused
+    try:
+        body = answer.json()
+    except ValueError:
+        body = {}
+    body = body if isinstance(body, dict) else {}
+    detail = body.get("detail") or body.get("message") or f"The server answered {status} {answer.reason_phrase}."
+    if answer.is_redirect:
+        detail = f"The server answered with a redirect to {answer.headers.get('Location', '?')}. Use that address."
+    if status == 401:
+        detail = f"{detail} Sign in with `countersign login`, or set COUNTERSIGN_TOKEN to a token that is valid here."
+    reasons = [str(reason.get("detail", reason)) for reason in body.get("reasons", ()) if isinstance(reason, dict)]
+    return kind(
+        str(detail), title=str(body.get("title") or body.get("error_code") or ""), status=status, reasons=reasons
+    )
+
+
+def version_path(model: str, number: int | None = None) -> str:
+    """Return the address of a model, or of one of its versions."""
+    path = f"/api/v1/models/{quote(model, safe='')}"
+    return path if number is None else f"{path}/versions/{number}"
+
+
+def _harmless(method: str, error: httpx.TransportError) -> bool:
+    return method in _SAFE or isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+
+
+def _told(answer: httpx.Response, pause: float) -> float:
+    """Return for how long the server asks to be left alone, within reason."""
+    said = answer.headers.get("Retry-After", "")
+    return min(float(said), _LONGEST_PAUSE) if said.isdigit() else pause
