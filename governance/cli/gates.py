@@ -19,16 +19,20 @@ def lines(gate: Gate, *, everything: bool) -> list[str]:
             if line["verdict"] != "pass":
                 found += _missed(line)
             elif everything:
-                found.append(f"  {output.word('pass', 12)}  {output.plain(_value(line))}")
+                found += _sentence("pass", _value(line))
         if not check["lines"]:
             found += [part for reason in check["reasons"] for part in output.wrapped(reason, 16)]
     return [*found, "", *output.wrapped(verdict(gate), 0)]
 
 
 def _missed(line: dict[str, Any]) -> list[str]:
-    first, *rest = output.wrapped(line["reason"], 16)
-    first = f"  {output.word(line['verdict'], 12)}  {first.strip()}"
-    return [first, *rest, *output.wrapped(f"policy line {line['line']}, {line['n']} rows", 16)]
+    policy = f"policy line {line['line']}, {line['n']:,} rows"
+    return [*_sentence(line["verdict"], line["reason"]), *output.wrapped(policy, 16)]
+
+
+def _sentence(found: str, said: str) -> list[str]:
+    first, *rest = output.wrapped(said, 16)
+    return [f"  {output.word(found, 12)}  {first.strip()}", *rest]
 
 
 def verdict(gate: Gate) -> str:
@@ -44,8 +48,9 @@ def verdict(gate: Gate) -> str:
     if gate["passed"]:
         return f"Gate passed: {len(every)} limits are met, {len(warned)} with a warning."
     broken = [check["check"] for check in gate["checks"] if check["verdict"] not in MET and not check["lines"]]
-    also = f"; could not be measured: {', '.join(broken)}" if broken else ""
-    return f"Gate not passed: {len(missed)} of {len(every)} limits are not met{also}."
+    said = [f"{len(missed)} of {len(every)} limits are not met"] if missed else []
+    said += [f"could not be measured: {', '.join(broken)}"] if broken else []
+    return f"Gate not passed: {'; '.join(said)}."
 
 
 def markdown(gate: Gate) -> str:

@@ -35,4 +35,4 @@ def _model(found: dict[str, Any]) -> list[str]:
     for alert in found["alerts"]:
         lines.append(f"  {output.word('alert', 12)}  {output.plain(alert['kind'])}, since {alert['raised_at'][:16]}")
         lines += output.wrapped(alert["detail"], 16)
-    return [*lines, ""]
+    return lines

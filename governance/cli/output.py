@@ -1,6 +1,7 @@
 """What is shown: one JSON document for programs, or lines of at most 80 columns for people; progress goes to stderr."""
 
 import json
+import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -27,6 +28,11 @@ def tell(answer: Any, lines: Iterable[str], *, as_json: bool) -> None:
 def note(text: str) -> None:
     """Say what goes on; on stderr, so that stdout holds only the answer."""
     click.echo(text, err=True)
+
+
+def bar(length: int, label: str) -> Any:
+    """Return a progress bar on stderr, to be entered; where nobody watches it is its label alone."""
+    return click.progressbar(length=length, label=label, file=sys.stderr, width=30, show_pos=False)
 
 
 def word(text: str, width: int = 0) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from governance.cli import credentials
+from governance.cli import credentials, output
 from governance.cli.ends import Refused, Unreachable
 
 PATIENCE = httpx.Timeout(60, connect=5)
@@ -57,6 +57,7 @@ class Server:
                 if pause is None or method not in _SAFE or answer.status_code not in _PASSING:
                     raise problem(answer)
                 pause = _told(answer, pause)
+            output.note(f"{self.account.url} does not take it now; trying again in {pause:g} s …")
             time.sleep(pause)
         raise AssertionError("the last attempt ends the loop")
 
@@ -97,6 +98,7 @@ def problem(answer: httpx.Response) -> Refused | Unreachable:
     if status == 401:
         detail = f"{detail} Sign in with `countersign login`, or set COUNTERSIGN_TOKEN to a token that is valid here."
     reasons = [str(reason.get("detail", reason)) for reason in body.get("reasons", ()) if isinstance(reason, dict)]
+    reasons = [] if reasons == [detail] else reasons
     return kind(
         str(detail), title=str(body.get("title") or body.get("error_code") or ""), status=status, reasons=reasons
     )

@@ -6,15 +6,14 @@ it goes once the version is registered.
 
 import hashlib
 import json
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-import click
 import platformdirs
 
+from governance.cli import output
 from governance.cli.ends import Refused
 from governance.cli.folders import File, Folder
 from governance.cli.server import Body, Server
@@ -101,19 +100,36 @@ def send(server: Server, folder: Folder, upload: Upload, note: Note) -> None:
     """Upload the files that have not arrived, with a progress bar on stderr; note each that has."""
     missing = [file for file in folder.files if file.name not in upload.done]
     label = f"Uploading {len(missing)} of {len(folder.files)} files"
-    with click.progressbar(length=folder.size, label=label, file=sys.stderr, width=30, show_pos=False) as bar:
+    with output.bar(folder.size, label) as bar:
         bar.update(folder.size - sum(file.size for file in missing))
         for file in missing:
-            path = f"{_ARTIFACTS}/{quote(f'{upload.root}/{file.name}')}"
-            length = {"Content-Length": str(file.size), "Content-Type": "application/octet-stream"}
-            server.send("PUT", path, headers=length, body=_body(file, bar.update))
+            _put(server, upload, file, bar.update)
             upload.done.append(file.name)
             note.write(upload)
-    server.ask(
-        "PATCH",
-        f"{_MLFLOW}/logged-models/{upload.model_id}",
-        json={"model_id": upload.model_id, "status": "LOGGED_MODEL_READY"},
-    )
+    told = {"model_id": upload.model_id, "status": "LOGGED_MODEL_READY"}
+    server.ask("PATCH", f"{_MLFLOW}/logged-models/{upload.model_id}", json=told)
+
+
+def _put(server: Server, upload: Upload, file: File, moved: Callable[[int], None]) -> None:
+    """Upload one file. One that is there already, and as long, arrived while its answer was lost.
+
+    Nothing is written over there; at the end its digest is compared.
+    """
+    place = f"{upload.root}/{file.name}"
+    told = {"Content-Length": str(file.size), "Content-Type": "application/octet-stream"}
+    try:
+        server.send("PUT", f"{_ARTIFACTS}/{quote(place)}", headers=told, body=_body(file, moved))
+    except Refused:
+        if _length(server, place) != file.size:
+            raise
+
+
+def _length(server: Server, place: str) -> int | None:
+    """Return how many bytes an artifact has; None where there is none."""
+    folder, _, name = place.rpartition("/")
+    found = server.ask("GET", _ARTIFACTS, params={"path": folder}).get("files", ())
+    sizes = [item.get("file_size") for item in found if item["path"].rpartition("/")[2] == name]
+    return int(sizes[0]) if sizes and sizes[0] is not None else None
 
 
 def _body(file: File, moved: Callable[[int], None]) -> Body:
