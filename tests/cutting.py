@@ -10,7 +10,7 @@ _PIECE = 16 * 1024
 
 
 class Line:
-    """The way to a server at `url`; `left`: bytes that clients may still send (None: no end); `hangs`: instead of cut."""
+    """The way to a server at `url`; `left`: bytes that may still be sent (None: no end); `hangs`: but not cut."""
 
     def __init__(self, target: str) -> None:
         self._target = urlsplit(target)
