@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from monitoring import gate, observing, runs
+from monitoring import bell, gate, observing, runs
 from monitoring.models import Alert, MonitorRun
 from registry import policies, versions
 from registry.api.access import actor_of
@@ -76,12 +76,13 @@ class Gate(APIView):
         return Response(_gate(version, policies.in_force(version.model.tier)))
 
     def post(self, request: Request, name: str, number: int) -> Response:
-        """Open what is owed and was never opened, and answer the gate; a worker performs it within half a minute."""
+        """Open what is owed and was never opened, ring for the workers, and answer the gate."""
         version = versions.version_of(name, number)
         policy = policies.in_force(version.model.tier)
         if version.unservable:
             raise Conflict(f"{version} cannot be served, so it is not checked: {version.unservable}.")
-        runs.open_for(version, policy, timezone.now())
+        for run in runs.open_for(version, policy, timezone.now()):
+            bell.ring(run)
         return Response(_gate(version, policy), status=202)
 
 

@@ -50,14 +50,15 @@ def open_missing(now: datetime) -> list[CheckRun]:
     return list(CheckRun.objects.filter(pk__in=[run.pk for run in owed]).order_by("pk"))
 
 
-def open_for(version: ModelVersion, policy: Policy, now: datetime) -> None:
-    """Open every run that this version owes under a policy; those that were opened before stay as they are.
+def open_for(version: ModelVersion, policy: Policy, now: datetime) -> list[CheckRun]:
+    """Open every run that this version owes under a policy and that was not opened before; return those.
 
     `open_missing` leaves out versions that were checked under an older policy and have a successor.
     """
     names = demands.names(version.artifact, policy.rules)
     owed = [CheckRun(version=version, policy=policy, check_name=name, opened_at=now) for name in names]
     CheckRun.objects.bulk_create(owed, ignore_conflicts=True)
+    return list(CheckRun.objects.filter(pk__in=[run.pk for run in owed]))
 
 
 def waiting(now: datetime) -> list[CheckRun]:

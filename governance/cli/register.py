@@ -158,6 +158,8 @@ def _create(server: Server, name: str, upload: uploads.Upload, tags: dict[str, s
 
 def _compare(folder: Folder, held: dict[str, Any]) -> None:
     """Refuse to call it registered when the server holds other bytes than the folder."""
+    if "artifact" not in held:
+        raise Refused(f"The server holds no files of it. {held.get('status_message', '')}")
     theirs = {name: entry["sha256"] for name, entry in held["artifact"].items()}
     ours = {file.name: file.sha256 for file in folder.files}
     other = sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))

@@ -16,12 +16,29 @@ def command(what: str | None, as_json: bool) -> None:
     server = Server()
     name, slash, _ = (what or "").partition("/")
     if slash:
-        name, found = options.Version().convert(what, None, None)
-        answer = server.ask("GET", f"{version_path(name, found)}/stage")
-        output.tell(answer, _version(answer), as_json=as_json)
-        return
-    answer = server.ask("GET", "/api/v1/standing", params={"model": name} if name else {})
-    output.tell(answer, _models(answer["models"]), as_json=as_json)
+        answer, lines = _of_version(server, *options.Version().convert(what, None, None))
+    elif name:
+        answer, lines = _of_model(server, name)
+    else:
+        answer = server.ask("GET", "/api/v1/standing")
+        lines = _rows(answer["models"], [])
+    output.tell(answer, lines, as_json=as_json)
+
+
+def _of_version(server: Server, name: str, number: int) -> tuple[dict[str, Any], list[str]]:
+    path = version_path(name, number)
+    held = server.ask("GET", path)
+    if "digest" not in held:  # asked for, and not pinned
+        return held, [output.plain(f"{name}/{number}  {held['status']}"), *output.wrapped(held["status_message"], 2)]
+    answer = server.ask("GET", f"{path}/stage")
+    return answer, _version(answer)
+
+
+def _of_model(server: Server, name: str) -> tuple[dict[str, Any], list[str]]:
+    answer = server.ask("GET", "/api/v1/standing", params={"model": name})
+    listed = server.ask("GET", version_path(name))["versions"]
+    unpinned = [version for version in listed if "digest" not in version]
+    return {**answer, "unpinned": unpinned}, _rows(answer["models"], unpinned)
 
 
 def _version(answer: dict[str, Any]) -> list[str]:
@@ -36,7 +53,7 @@ def _version(answer: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _models(models: list[dict[str, Any]]) -> list[str]:
+def _rows(models: list[dict[str, Any]], unpinned: list[dict[str, Any]]) -> list[str]:
     rows = [
         (
             f"{row['model']}/{row['version']}",
@@ -47,6 +64,10 @@ def _models(models: list[dict[str, Any]]) -> list[str]:
         )
         for model in models
         for row in model["versions"]
+    ]
+    rows += [
+        (f"{row['model']}/{row['version']}", "not pinned", "–", row["asked_at"][:10], row["status_message"])
+        for row in unpinned
     ]
     if not rows:
         return ["Nothing is registered yet. Begin with `countersign register PATH`."]
