@@ -36,6 +36,13 @@ def find() -> Account:
     token = from_environment() or (stored.get("token", "") if stored.get("url") == url else "")
     if not token:
         raise Misused(f"There is no token for {url}. Sign in with `countersign login {url}`, or set {TOKENS[0]}.")
+    return account(url, token)
+
+
+def account(url: str, token: str) -> Account:
+    """Return an account; Misused when that is no token: a header could not carry it, and an error would show it."""
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise Misused("That is no token. Issue one with `manage.py issue_token`; it begins with csn_.")
     return Account(url, token)
 
 

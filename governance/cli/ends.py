@@ -14,6 +14,9 @@ MEANINGS = {
 }
 
 
+DEBUG = "COUNTERSIGN_DEBUG"  # set: faults are shown with their traceback
+
+
 class Failure(Exception):
     """An end that is told in words: what, why, what next. `reasons`: each single reason, where there are several."""
 

@@ -8,7 +8,6 @@ import click
 
 from governance.cli import credentials, options, output
 from governance.cli.credentials import Account
-from governance.cli.ends import Misused
 from governance.cli.server import Server
 
 
@@ -40,7 +39,7 @@ def _given(url: str | None) -> Account:
     host = urlsplit(address)
     if host.scheme == "http" and host.hostname not in ("127.0.0.1", "localhost", "::1"):
         output.note("Warning: without https, everybody on the way can read the token.")
-    return Account(address, _token())
+    return credentials.account(address, _token())
 
 
 def _token() -> str:
@@ -49,6 +48,4 @@ def _token() -> str:
         found = click.prompt("Token", hide_input=True, err=True).strip()
     elif not found:
         found = sys.stdin.readline().strip()
-    if not found or not found.isascii() or any(c.isspace() for c in found):
-        raise Misused("That is no token. Issue one with `manage.py issue_token`; it begins with csn_.")
     return found

@@ -1,6 +1,5 @@
 """The entry of the console script: its table of commands, and how every failure is told. Never a traceback."""
 
-import json
 import os
 import sys
 from importlib import import_module
@@ -19,7 +18,6 @@ COMMANDS = {
     "observe": "Show drift, performance and alerts of what serves",
     "export": "Fetch a dossier that verifies offline",
 }
-DEBUG = "COUNTERSIGN_DEBUG"
 _CODES = "\n".join(f"  {code:<5}{meaning}" for code, meaning in ends.MEANINGS.items())
 _HELP = f"""Countersign from a terminal or a pipeline: register, check, submit and observe models.
 
@@ -82,9 +80,9 @@ def main() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ends.OK
     except Exception as fault:
-        if os.environ.get(DEBUG):
+        if os.environ.get(ends.DEBUG):
             raise
-        said = f"A fault of this program ({type(fault).__name__}). Set {DEBUG}=1 to see where, and report it."
+        said = f"A fault of this program ({type(fault).__name__}). Set {ends.DEBUG}=1 to see where, and report it."
         return _failed(_fault(said), as_json)
 
 
@@ -104,7 +102,7 @@ def _failed(failure: ends.Failure, as_json: bool) -> int:
             "detail": failure.detail,
             "reasons": failure.reasons,
         }
-        click.echo(json.dumps({"error": told}, indent=2, ensure_ascii=False))
+        output.tell({"error": told}, (), as_json=True)
         return failure.code
     said = "\n".join(output.wrapped(f"Not done: {failure.detail}", 0))
     click.echo(said.replace("Not done:", click.style("Not done:", fg="red"), 1), err=True)

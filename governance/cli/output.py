@@ -19,7 +19,7 @@ COLOURS = {
 def tell(answer: Any, lines: Iterable[str], *, as_json: bool) -> None:
     """Show an answer: as JSON whole, else by its lines."""
     if as_json:
-        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(answer, indent=2))
         return
     for line in lines:
         click.echo(line)

@@ -71,8 +71,7 @@ def command(path: Path, model: str | None, no_git: bool, timeout: float, as_json
         note.write(upload)
     uploads.send(server, folder, upload, note)
     number = _create(server, name, upload, tags, given["description"])
-    note.forget()
-    ready = versions.wait_until_pinned(server, name, number, seconds=timeout)
+    ready = _pinned(server, name, number, note, timeout)
     held = server.ask("GET", version_path(name, number))
     _compare(folder, held)
     answer = {
@@ -154,6 +153,17 @@ def _create(server: Server, name: str, upload: uploads.Upload, tags: dict[str, s
         }
         found = server.ask("POST", f"{_MLFLOW}/model-versions/create", json=told)["model_version"]
     return int(found["version"])
+
+
+def _pinned(server: Server, name: str, number: int, note: uploads.Note, seconds: float) -> dict[str, Any]:
+    """Wait for the end of the intake, whichever it is; only then is the upload forgotten."""
+    try:
+        said = versions.wait_until_pinned(server, name, number, seconds=seconds)
+    except versions.NotAccepted:
+        note.forget()
+        raise
+    note.forget()
+    return said
 
 
 def _compare(folder: Folder, held: dict[str, Any]) -> None:

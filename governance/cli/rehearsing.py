@@ -13,7 +13,7 @@ import click
 import yaml
 
 from governance.cli import folders, output
-from governance.cli.ends import FAULT, Failure, Misused, Refused
+from governance.cli.ends import DEBUG, FAULT, Failure, Misused, Refused
 from governance.cli.server import Server, version_path
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR", "TZ", "OMP_NUM_THREADS")
@@ -79,12 +79,14 @@ def _measured(asked: dict[str, Any]) -> dict[str, Any]:
         spec, errors = Path(place) / "spec.json", Path(place) / "errors"
         spec.write_text(json.dumps(asked))
         with errors.open("w") as stderr:
+            told: Any = None if os.environ.get(DEBUG) else stderr
             argv = [sys.executable, "-m", "django", "rehearse_gate", str(spec)]
-            child = subprocess.Popen(argv, env=_environment(place), stdout=subprocess.PIPE, stderr=stderr, text=True)
+            child = subprocess.Popen(argv, env=_environment(place), stdout=subprocess.PIPE, stderr=told, text=True)
             answer = _followed(child, len(asked["rules"]["checks"]))
         if child.wait() or answer is None:
-            said = (errors.read_text().strip().splitlines() or ["it said nothing"])[-1]
-            raise _broken(said)
+            raise _broken((errors.read_text().strip().splitlines() or ["it says nothing"])[-1])
+    if answer["verdict"] == "error":
+        output.note(f"A check broke; set {DEBUG}=1 to see where.")
     return answer
 
 
@@ -115,7 +117,7 @@ def _environment(place: str) -> dict[str, str]:
         "SECRET_KEY": secrets.token_hex(),
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
         "COUNTERSIGN_HOME": place,
-        "LOG_LEVEL": "CRITICAL",
+        "LOG_LEVEL": "ERROR",
         "DO_NOT_TRACK": "true",
     }
 

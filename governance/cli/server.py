@@ -13,7 +13,7 @@ import httpx
 from governance.cli import credentials, output
 from governance.cli.ends import Refused, Unreachable
 
-PATIENCE = httpx.Timeout(60, connect=5)
+PATIENCE = httpx.Timeout(300, connect=5)
 PAUSES = (0.5, 1, 2, 4)  # seconds between attempts
 _PASSING = (429, 502, 503, 504)
 _SAFE = ("GET", "PUT", "HEAD")  # the same again does no harm

@@ -9,6 +9,10 @@ _VERSIONS = "/api/2.0/mlflow/model-versions"
 PENDING, READY = "PENDING_REGISTRATION", "READY"
 
 
+class NotAccepted(Refused):
+    """The intake refused the files."""
+
+
 def of_source(server: Server, name: str, source: str) -> dict[str, Any] | None:
     """Return the newest version of a model that was registered from a source."""
     found = server.ask("GET", f"{_VERSIONS}/search", params={"filter": f"source_path = '{source}'"})
@@ -17,7 +21,7 @@ def of_source(server: Server, name: str, source: str) -> dict[str, Any] | None:
 
 
 def wait_until_pinned(server: Server, name: str, number: int, *, seconds: float) -> dict[str, Any]:
-    """Return a version once it is READY; Refused with the server's reason when it could not be registered."""
+    """Return a version once it is READY; NotAccepted with the server's reason when it could not be registered."""
     said: dict[str, Any] = {}
     path = f"{_VERSIONS}/get"
     for answer in server.until(
@@ -25,7 +29,7 @@ def wait_until_pinned(server: Server, name: str, number: int, *, seconds: float)
     ):
         said = answer["model_version"]
     if said["status"] != READY:
-        raise Refused(
+        raise NotAccepted(
             f"{name}/{number} was not accepted: {said.get('status_message') or said['status']} Its number stays taken; "
             "mend it and register again."
         )

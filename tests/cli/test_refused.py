@@ -49,6 +49,8 @@ def test_a_token_from_the_environment_of_mlflow_will_do(platform, tmp_path):
         (["status"], {"COUNTERSIGN_TOKEN": WRONG}, 3, "never issued here"),
         (["login", "--check"], {"COUNTERSIGN_URL": "http://127.0.0.1:9"}, 4, "does not answer"),
         (["status"], {"COUNTERSIGN_URL": ""}, 2, "No server is known"),
+        (["status"], {"COUNTERSIGN_TOKEN": "csn_ü"}, 2, "That is no token"),
+        (["status"], {"COUNTERSIGN_TOKEN": "csn_a\nX: y"}, 2, "That is no token"),
         (["status"], {"COUNTERSIGN_URL": "ftp://x"}, 2, "not the address of a server"),
         (["status", "nobody"], {}, 3, "No model named nobody"),
         (["status", "nobody/1"], {}, 3, "No model named nobody"),
