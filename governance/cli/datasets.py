@@ -41,15 +41,13 @@ def send(server: Server, folder: Folder, files: dict[str, Path], roles: Roles) -
     found = {}
     for role, path in files.items():
         if path not in sent:
-            sent[path] = _send(server, path, role, [*schema, *roles.named(role)])
+            sent[path] = _send(server, path, role, _described(path, schema, roles.named(role)))
         found[role] = sent[path]
     return found
 
 
 def _send(server: Server, path: Path, role: str, columns: list[dict[str, Any]]) -> str:
-    present = _columns_of(path)
-    kept = [column for column in columns if present is None or column["name"] in present]
-    told = {"name": path.name[:120], "columns": json.dumps(kept)}
+    told = {"name": path.name[:120], "columns": json.dumps(columns)}
     with path.open("rb") as opened, output.bar(path.stat().st_size, f"Sending {path.name}") as bar:
         answer = server.ask("POST", "/api/v1/datasets", data=told, files={"file": (path.name, Counted(opened, bar))})
     output.note(f"{role}: {path.name} is data set {answer['digest'][:12]}…, {answer['rows']:,} rows")
@@ -82,9 +80,15 @@ def _schema(folder: Folder) -> list[dict[str, Any]]:
     return [{**column, "role": "feature"} for column in described.schema]
 
 
-def _columns_of(path: Path) -> set[str] | None:
-    """Return the columns of a Parquet file; None for a file of another form, whose columns the server will name."""
+def _described(path: Path, schema: list[dict[str, Any]], named: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what of these columns is in a file, the features first, the others in its order, as they come every time.
+
+    Of a file that is not Parquet all are told; the server says which it lacks.
+    """
     try:
-        return set(pq.read_schema(path).names)
+        names = pq.read_schema(path).names
     except (pa.ArrowException, OSError):
-        return None
+        return [*schema, *named]
+    present = {name: place for place, name in enumerate(names)}
+    others = sorted((column for column in named if column["name"] in present), key=lambda c: present[c["name"]])
+    return [*(column for column in schema if column["name"] in present), *others]

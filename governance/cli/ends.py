@@ -9,7 +9,7 @@ MEANINGS = {
     USAGE: "the command line is not right",
     REFUSED: "the server refused it, or what it holds is not what was sent",
     UNREACHABLE: "the server does not answer, or not in time; the same again may work",
-    FAULT: "a fault of this program",
+    FAULT: "a fault of this program, or a server of another release",
     INTERRUPTED: "interrupted; `register` goes on where it was when called again",
 }
 

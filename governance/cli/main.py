@@ -82,7 +82,10 @@ def main() -> int:
     except Exception as fault:
         if os.environ.get(ends.DEBUG):
             raise
-        said = f"A fault of this program ({type(fault).__name__}). Set {ends.DEBUG}=1 to see where, and report it."
+        said = (
+            f"A fault of this program, or the server answers in a form that it does not know ({type(fault).__name__}). "
+            f"Are both of the same release? {ends.DEBUG}=1 shows where it happened."
+        )
         return _failed(_fault(said), as_json)
 
 

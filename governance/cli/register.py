@@ -61,8 +61,8 @@ def command(path: Path, model: str | None, no_git: bool, timeout: float, as_json
     folder = folders.read(path)
     name = model or path.resolve().name
     server = Server()
-    new = _ensure_model(server, name)
     data = _data(server, folder, given)
+    new = _ensure_model(server, name)
     tags = {**dict(given["tags"]), **{f"countersign.{role}": digest for role, digest in data.items()}}
     note = uploads.Note(server, name, folder)
     upload = note.read()

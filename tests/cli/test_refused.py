@@ -114,6 +114,27 @@ def test_one_that_was_interrupted_by_hand_does_too(platform, cli, work, tmp_path
     assert [version["version"] for version in versions(platform, "stopped")] == [1]
 
 
+def test_what_cannot_be_measured_here_says_why(cli, work):
+    given = ["--local", work / "model", "--tier", "1", "--model", "nobody", "--holdout", work / "holdout.parquet"]
+    said = cli("check", *given, "--label", "nonsense")
+    assert said.code == 2
+    assert "has no column nonsense" in said.err
+    untold = cli("check", "--local", work / "model", "--model", "nobody", *given[6:], "--label", "is_fraud")
+    assert untold.code == 2
+    assert "its tier is not known" in " ".join(untold.err.split())
+
+
+@pytest.mark.parametrize(
+    ("plan", "reason"),
+    [("bands: [", "cannot be read"), ("- a", "must hold bands"), ("bands: []\nshare: 1", "must hold bands")],
+)
+def test_a_plan_that_is_none_is_not_sent(cli, plan, reason):
+    (cli.home / "odd.yaml").write_text(plan)
+    said = cli("submit", "road/1", "--plan", "odd.yaml", "--reason", "-")
+    assert said.code == 2
+    assert reason in said.err
+
+
 def test_a_link_is_not_followed(platform, cli, work, tmp_path):
     folder = heavy(work, tmp_path)
     (folder / "secret").symlink_to("/etc/hostname")
