@@ -8,7 +8,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "governance.settings")
 
 IMPORTS = {
     "worker": ["monitoring.tasks.nudges", "governance.tasks.nudges"],
-    "intake": ["registry.tasks"],
+    "intake": ["monitoring.tasks.intake"],
     "checks": ["monitoring.tasks.checks"],
     "drift": ["monitoring.tasks.drift"],
     "monitors": ["monitoring.tasks.monitors"],
@@ -26,7 +26,7 @@ app = Celery("countersign")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.imports = IMPORTS.get(os.environ.get("PROCESS", ""), [])
 app.conf.beat_schedule = {
-    "pin waiting": _every(2, "registry.tasks.pin_waiting", "intake"),
+    "pin waiting": _every(2, "monitoring.tasks.intake.pin_waiting", "intake"),
     "start missing checks": _every(2, "monitoring.tasks.nudges.start_missing_checks", "default"),
     "ring for waiting checks": _every(30, "monitoring.tasks.nudges.ring_for_waiting_checks", "default"),
     "raise alerts": _every(5, "monitoring.tasks.nudges.raise_alerts", "default"),

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from tempfile import SpooledTemporaryFile
 
 from django.core.files.base import ContentFile, File
@@ -43,6 +44,17 @@ def _keep(digest: str, content: File) -> None:
             store.save(_path(digest), content)
 
 
+def copy(digest: str, target: Path) -> None:
+    """Write the bytes of a digest to a new file; Mismatch when they are others than were stored."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    hashed = hashlib.sha256()
+    with _opened(digest) as file, target.open("xb") as written:
+        for piece in file.chunks():
+            hashed.update(piece)
+            written.write(piece)
+    _demand(digest, hashed.hexdigest())
+
+
 def missing(digest: str) -> bool:
     """Say whether the store has no file under a digest."""
     with _store_answers():
@@ -66,13 +78,16 @@ def tail(digest: str, most: int) -> bytes:
 def get(digest: str) -> bytes:
     """Return the bytes of a digest; Mismatch when the store holds none or others."""
     data = _stored(digest)
-    found = hashlib.sha256(data).hexdigest()
+    _demand(digest, hashlib.sha256(data).hexdigest())
+    return data
+
+
+def _demand(digest: str, found: str) -> None:
     if found != digest:
         raise Mismatch(
             f"The stored bytes of artifact {digest[:12]}… hash to {found[:12]}…: they were changed after they were "
             "registered. Nothing built on them is used. Restore the file from a backup, or register the version again."
         )
-    return data
 
 
 def files(manifest: Mapping[str, Mapping[str, object]]) -> dict[str, bytes]:

@@ -5,14 +5,17 @@ dies with its holder keeps two workers from one registration; a worker that dies
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from django.db import IntegrityError
 from django.db.models import Count
 
-from registry import artifacts, datasets, locks, mlmodel, registrations, versions
+from registry import artifacts, datasets, locks, mlmodel, policies, registrations, versions
 from registry.intake import sources
 from registry.intake.files import Remote, counted
 from registry.models import Dataset, IntakeAttempt, IntakeFile, ModelVersion, Registration
@@ -23,6 +26,8 @@ ATTEMPTS = 10  # a registration that so many attempts left without an end is not
 PATIENCE = timedelta(minutes=15)  # for how long a server that does not answer is asked again
 LARGEST_DOCUMENT = 4 * 1024 * 1024  # bytes of an MLmodel file; and of a model's end, where its categories are
 OWN = "countersign."  # tags that say what the record says, hence fixed once it is written
+
+Trial = Callable[[Path, str, str, int], dict[str, Any]]
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +40,12 @@ def waiting() -> list[Registration]:
     return [row for row in found if _lease(row) not in held]
 
 
-def perform(registration: Registration, *, now: datetime) -> None:
-    """Bring a registration to its end; nothing when it has one, when another worker is at it, or when it must wait."""
+def perform(registration: Registration, *, now: datetime, trial: Trial) -> None:
+    """Bring a registration to its end; nothing when it has one, when another worker is at it, or when it must wait.
+
+    `trial`: scans the files in a folder and loads the model (its flavour, file, number of features) for the first time,
+    where that harms nobody.
+    """
     with locks.alone(_lease(registration)) as mine:
         ended = Registration.objects.filter(pk=registration.pk).exclude(version=None, refusal=None).exists()
         if not mine or ended:
@@ -46,12 +55,12 @@ def perform(registration: Registration, *, now: datetime) -> None:
         if tried >= ATTEMPTS:
             _refuse(registration, Kind.FAILED, _interrupted(tried), now)
         else:
-            _perform(registration, now)
+            _perform(registration, now, trial)
 
 
-def _perform(registration: Registration, now: datetime) -> None:
+def _perform(registration: Registration, now: datetime, trial: Trial) -> None:
     try:
-        _pin(registration, now)
+        _pin(registration, now, trial)
     except Unavailable as refusal:
         if now - registration.asked_at < PATIENCE:
             log.warning("%s waits: %s", registration, refusal.detail)
@@ -65,13 +74,17 @@ def _perform(registration: Registration, now: datetime) -> None:
         log.exception("%s has ended already", registration)
 
 
-def _pin(registration: Registration, now: datetime) -> ModelVersion:
+def _pin(registration: Registration, now: datetime, trial: Trial) -> ModelVersion:
     offered = sources.fetch(registration.source, registration.run_id, registration.logged_model)
     artifact = _stored(registration, offered.files, now)
     described = _described(artifact)
     if described.run_id and offered.run_id and described.run_id != offered.run_id:
         raise Invalid(f"The MLmodel file says run {described.run_id}, the request {offered.run_id}. Leave run_id out.")
+    found = _examined(artifact, described, trial)
+    _accept(found, policies.in_force(registration.model.tier).rules)
+    described = replace(described, unservable=described.unservable or found.get("refused", ""))
     lineage = {
+        "scan": found["scan"],
         "source": registration.source,
         "run_id": offered.run_id,
         "model_id": offered.model_id,
@@ -113,6 +126,33 @@ def _described(artifact: dict[str, dict[str, Any]]) -> mlmodel.Description:
         raise TooLarge(f"The MLmodel file has more than {LARGEST_DOCUMENT:,} bytes.")
     text = artifacts.get(document["sha256"]) if document else None
     return mlmodel.describe(text, artifact, lambda path: artifacts.tail(artifact[path]["sha256"], LARGEST_DOCUMENT))
+
+
+def _examined(artifact: dict[str, dict[str, Any]], described: mlmodel.Description, trial: Trial) -> dict[str, Any]:
+    """Scan the files, and load the model if it could be served, in a process that may die of it."""
+    features = 0 if described.unservable else len(described.schema)
+    with TemporaryDirectory(prefix="intake-") as folder:
+        for path, entry in artifact.items():
+            artifacts.copy(entry["sha256"], Path(folder, path))
+        return trial(Path(folder), described.flavour, described.file, features)
+
+
+def _accept(found: Mapping[str, Any], rules: Mapping[str, Any]) -> None:
+    """Refuse what no policy accepts, and pickles where this one does not."""
+    if "died" in found:
+        raise Invalid(f"The process that loaded the model for the first time died {found['died']}: it is not kept.")
+    scan, wanted = found["scan"], rules.get("parameters", {}).get("intake", {})
+    if scan["bombs"]:
+        raise Invalid(f"An archive is not accepted: {'; '.join(scan['bombs'])[:500]}.")
+    if scan["dangerous"]:
+        raise Invalid(
+            f"A pickle would run what no model needs: {'; '.join(scan['dangerous'])[:500]}. Log the model in a format "
+            "that holds no code: LightGBM or XGBoost boosters, ONNX, or scikit-learn with serialization_format='skops'."
+        )
+    if scan["pickles"] and wanted.get("pickles") == "refuse":
+        raise Invalid(f"The policy accepts no pickles, which run code when loaded: {', '.join(scan['pickles'])[:500]}.")
+    if scan["code"] and wanted.get("code") == "refuse":
+        raise Invalid(f"The policy accepts no models with code of their own: {'; '.join(scan['code'])[:500]}.")
 
 
 def data_of(tags: Mapping[str, str]) -> dict[str, Dataset]:

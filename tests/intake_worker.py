@@ -11,7 +11,8 @@ if __name__ == "__main__":
     settings.STORAGES["artifacts"]["OPTIONS"]["location"] = os.environ["INTAKE_STORE"]
     django.setup()
     from registry import pinning  # only now are there models
+    from scoring import trials
 
     while waiting := pinning.waiting():
         for registration in waiting:
-            pinning.perform(registration, now=timezone.now())
+            pinning.perform(registration, now=timezone.now(), trial=trials.examine)

@@ -11,6 +11,7 @@ from registry import artifacts, pinning, registrations, versions
 from registry.intake import folders, sources
 from registry.models import IntakeAttempt, IntakeFile, ModelVersion
 from registry.refusals import Invalid
+from scoring import trials
 from tests import builders
 from tests.hammer import killing
 
@@ -38,7 +39,7 @@ def ask(people, source, **given):
 
 
 def bring_to_an_end(registration, now=None):
-    pinning.perform(registration, now=now or builders.now())
+    pinning.perform(registration, now=now or builders.now(), trial=trials.examine)
     found = versions.registration_of("fraud", registration.number)
     return found, registrations.standing(found)
 
@@ -74,7 +75,7 @@ def test_the_files_of_an_interrupted_intake_are_not_fetched_again(people, allowe
 
     with monkeypatch.context() as patch, pytest.raises(MemoryError):
         patch.setattr(folders, "_read", stops)
-        pinning.perform(registration, now=builders.now())
+        pinning.perform(registration, now=builders.now(), trial=trials.examine)
     assert (ModelVersion.objects.count(), IntakeFile.objects.count()) == (0, 3)
     assert pinning.waiting() == [registration]
 

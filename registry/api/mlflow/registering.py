@@ -1,17 +1,24 @@
 """What the create calls do: register a model with its tags, ask for a version of what was logged."""
 
+import logging
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from celery import current_app
 from django.db import transaction
+from kombu.exceptions import OperationalError
 
-from registry import labels, pinning, registrations, tasks, versions
+from registry import labels, pinning, registrations, versions
 from registry.api.mlflow.errors import Exists
 from registry.intake import sources
 from registry.models import RegisteredModel, Registration, User
 from registry.pinning import OWN
 from registry.refusals import Conflict, Invalid
+
+FORGOTTEN = 30  # seconds until a ring that nobody heard is forgotten; the beat rings again
+
+log = logging.getLogger(__name__)
 
 
 @transaction.atomic
@@ -34,5 +41,13 @@ def version(*, source: str, tags: Mapping[str, str], **asked: Any) -> Registrati
     sources.admit(source)
     pinning.data_of(tags)
     registration = registrations.ask(source=source, tags=tags, **asked)
-    tasks.ring()
+    _ring()
     return registration
+
+
+def _ring() -> None:
+    """Tell the intake worker that something waits; without a queue it finds that by itself, a beat later."""
+    try:
+        current_app.send_task("monitoring.tasks.intake.pin_waiting", queue="intake", expires=FORGOTTEN, retry=False)
+    except OperationalError:
+        log.exception("the queue does not answer; the intake worker finds what waits later")
