@@ -27,6 +27,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.imports = IMPORTS.get(os.environ.get("PROCESS", ""), [])
 app.conf.beat_schedule = {
     "pin waiting": _every(2, "monitoring.tasks.intake.pin_waiting", "intake"),
+    "scrub artifacts": _every(300, "monitoring.tasks.intake.scrub_artifacts", "intake"),
     "start missing checks": _every(2, "monitoring.tasks.nudges.start_missing_checks", "default"),
     "ring for waiting checks": _every(30, "monitoring.tasks.nudges.ring_for_waiting_checks", "default"),
     "raise alerts": _every(5, "monitoring.tasks.nudges.raise_alerts", "default"),

@@ -54,6 +54,8 @@ class Event(StrEnum):
     VERSION_REQUESTED = "version.requested"
     VERSION_REGISTERED = "version.registered"
     REGISTRATION_REFUSED = "registration.refused"
+    ARTIFACT_DAMAGED = "artifact.damaged"
+    ARTIFACT_RESTORED = "artifact.restored"
     DATASET_REGISTERED = "dataset.registered"
     POLICY_ADOPTED = "policy.adopted"
     PACKAGE_ASSEMBLED = "package.assembled"

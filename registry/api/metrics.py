@@ -1,10 +1,10 @@
-"""How the logs stand, as numbers to watch (Prometheus text format 0.0.4)."""
+"""How the logs and the artifact store stand, as numbers to watch (Prometheus text format 0.0.4)."""
 
 from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from registry import standing
+from registry import scrubbing, standing
 from registry.ledger import LOGS
 
 _HELP = {
@@ -34,4 +34,8 @@ class Metrics(APIView):
             for log, said in figures.items():
                 if said.get(name) is not None:
                     text += f'countersign_log_{name}{{log="{log}"}} {said[name]}\n'
+        text += "# HELP countersign_artifacts_damaged stored files that were missing or changed when hashed again\n"
+        text += (
+            f"# TYPE countersign_artifacts_damaged gauge\ncountersign_artifacts_damaged {len(scrubbing.damaged())}\n"
+        )
         return HttpResponse(text, content_type="text/plain; version=0.0.4; charset=utf-8")

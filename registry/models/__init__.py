@@ -2,6 +2,7 @@
 
 from registry.models.catalogue import (
     Alias,
+    ArtifactCheck,
     Dataset,
     IntakeAttempt,
     IntakeFile,
@@ -28,6 +29,7 @@ from registry.models.people import ServiceToken, TokenRevocation, User, WrongPas
 
 __all__ = [
     "Alias",
+    "ArtifactCheck",
     "Breach",
     "BreachAnswer",
     "Checkpoint",

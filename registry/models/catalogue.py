@@ -147,6 +147,18 @@ class ModelVersion(models.Model):
         return self.registration_id
 
 
+class ArtifactCheck(models.Model):
+    """What a stored file was when it was hashed again: sound, missing or changed. The newest row of a digest counts."""
+
+    id = models.BigAutoField(primary_key=True)
+    digest = models.CharField(max_length=64)
+    verdict = models.CharField(max_length=12)
+    checked_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["digest", "-id"], name="artifact_checked")]
+
+
 class Tag(models.Model):
     """A tag set on a model or on one of its numbers; the newest row of a key is its value, the others its history."""
 
