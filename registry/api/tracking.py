@@ -10,12 +10,15 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import httpx
+import orjson
 from django.conf import settings
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from registry.api import ownership
+from registry.api.access import actor_of
 from registry.api.mlflow import pinned
 from registry.api.mlflow.errors import READ, WRITE, Endpoint, NoEndpoint
 from registry.intake import tracking as tracking_server
@@ -54,6 +57,8 @@ class Tracking(Endpoint):
         if parts[0] not in _SERVED or "artifacts" in parts[1:]:
             raise NoEndpoint(f"mlflow/{path[:100]} is not served here.")
         _keep(str(request.method), parts)
+        if parts in (["runs", "create"], ["experiments", "create"]):
+            return _forward(request, f"/api/{level}/mlflow", parts, body=_claimed(request, parts[0]))
         return _forward(request, f"/api/{level}/mlflow", parts)
 
     post = patch = put = delete = get
@@ -98,6 +103,7 @@ class Artifacts(Endpoint):
         parts = _parts(path)
         if parts[0] == pinned.PREFIX:
             raise NotAllowed("The files of a registered version cannot be changed. Register a new version.")
+        ownership.demand_upload(parts, actor_of(request))
         return _forward(request, "/api/2.0/mlflow-artifacts/artifacts", parts)
 
     def delete(self, request: Request, path: str) -> HttpResponseBase:
@@ -124,12 +130,28 @@ def _keep(method: str, parts: list[str]) -> None:
         raise NotAllowed("Runs, models and experiments are evidence and are not deleted here. Set a tag instead.")
 
 
-def _forward(request: Request, base: str, parts: list[str], query: dict[str, str] | None = None) -> HttpResponseBase:
+def _claimed(request: Request, what: str) -> bytes:
+    """Return the body of a create call as it may be passed on: read here and written anew, so that it is read once."""
+    body = request.data
+    if not isinstance(body, dict):
+        raise Invalid("Send a JSON object.")
+    return orjson.dumps(ownership.of_run(body, actor_of(request)) if what == "runs" else ownership.of_experiment(body))
+
+
+def _forward(
+    request: Request,
+    base: str,
+    parts: list[str],
+    query: dict[str, str] | None = None,
+    body: bytes | None = None,
+) -> HttpResponseBase:
     path = "/".join([base, *(quote(part, safe="") for part in parts)])
     if query is None and request.META.get("QUERY_STRING"):
         path = f"{path}?{request.META['QUERY_STRING']}"
     headers = {name: request.headers[name] for name in _THERE if request.headers.get(name)}
     headers.setdefault("Accept-Encoding", "identity")
+    if body is not None:
+        headers = {**headers, "Content-Length": str(len(body)), "Content-Type": "application/json"}
     tracking = tracking_server.client()
     try:
         asked = tracking.build_request(
@@ -137,7 +159,7 @@ def _forward(request: Request, base: str, parts: list[str], query: dict[str, str
             path,
             params=query or None,
             headers=headers,
-            content=_sent(request),
+            content=_sent(request) if body is None else body,
             timeout=_PATIENCE,
         )
         found = tracking.send(asked, stream=True)
