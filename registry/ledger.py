@@ -51,6 +51,7 @@ class Event(StrEnum):
     MODEL_REGISTERED = "model.registered"
     MODEL_TAGGED = "model.tagged"
     MODEL_ALIASED = "model.aliased"
+    MODEL_DESCRIBED = "model.described"
     VERSION_REQUESTED = "version.requested"
     VERSION_REGISTERED = "version.registered"
     REGISTRATION_REFUSED = "registration.refused"

@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -90,6 +91,12 @@ def _warranted(deployment: Deployment) -> bool:
         return bool(verify(deployment))
     except Refusal:
         return False
+
+
+def serving_aliases(models: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, uuid.UUID]]:
+    """Return the aliases that mirror what is deployed: of each of these models that has a champion, its version."""
+    newest = Deployment.objects.filter(model__in=models).order_by("model_id", "-id").distinct("model_id")
+    return {model: {"champion": version} for model, version in newest.values_list("model_id", "package__version_id")}
 
 
 def champions() -> QuerySet[Deployment]:

@@ -1,12 +1,17 @@
-"""Routes of decisions on the pages' side: reading them, and the truth about them. Scores are asked for elsewhere."""
+"""Routes of decisions on the pages' side: reading them, and the truth about them. Scores are asked for elsewhere.
 
-from django.urls import path
+Also MLflow's registry, whose serving aliases mirror deployments, which only what stands above the registry knows.
+"""
 
-from scoring import api, views
+from django.urls import include, path, re_path
+
+from registry.api.mlflow import routes
+from scoring import api, deployments, views
 
 urlpatterns = [
     path("decisions", views.decision_list, name="decisions"),
     path("decisions/<uuid:decision_id>", views.decision_page, name="decision"),
     path("api/v1/decisions/<uuid:decision_id>", api.DecisionDetail.as_view()),
     path("api/v1/outcomes", api.Outcomes.as_view()),
+    re_path(r"^(?:ajax-)?api/2\.0/mlflow/", include(routes.below(deployments.serving_aliases))),
 ]

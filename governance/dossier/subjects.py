@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from typing import Any
 
+from django.db.models import QuerySet
+
 from governance import approvals
 from governance.dossier.contents import Contents
 from governance.models import ApprovalRequest, Case, Signature
 from monitoring import runs
 from monitoring.models import CheckResult, Disposition
 from registry import canonical, datasets, labels, ledger, packages, policies, registrations, versions
-from registry.models import LedgerEntry, ModelVersion, Package, Policy, RegisteredModel, Registration
+from registry.models import Description, LedgerEntry, ModelVersion, Package, Policy, RegisteredModel, Registration
 from scoring import decisions, outcomes
 from scoring.models import Decision, Deployment, Outcome, RefusedLoad
 
@@ -60,17 +62,29 @@ def add_model(contents: Contents, model: RegisteredModel) -> None:
     contents.enter(ledger.about([f"model:{model.id}"]).filter(event=ledger.Event.MODEL_REGISTERED))
     _add_policies(contents, model)
     named = contents.named()
-    if model.description:
-        contents.record("description", model.description)
-    for tag in map(labels.tag_record, model.tags.filter(registration=None)):
-        if canonical.digest(tag) in named:
-            contents.record("tag", tag)
+    _add_labels(contents, model, named)
     for refused in RefusedLoad.objects.filter(deployment__model=model):
         if canonical.digest(refused.reason) in named:
             contents.record("reason", refused.reason)
     for kind, text in _written(model):
         if canonical.sha256(text.encode()) in named:
             contents.text(kind, text)
+
+
+def _add_labels(contents: Contents, model: RegisteredModel, named: set[str]) -> None:
+    """Add what was said of a model itself, as far as entries that were collected name it."""
+    if model.description:
+        contents.record("description", model.description)
+    for text in _described_later(model.descriptions.filter(registration=None)):
+        if canonical.digest(text) in named:
+            contents.record("description", text)
+    for tag in map(labels.tag_record, model.tags.filter(registration=None)):
+        if canonical.digest(tag) in named:
+            contents.record("tag", tag)
+
+
+def _described_later(rows: QuerySet[Description]) -> Iterator[str]:
+    return rows.exclude(text="").values_list("text", flat=True).iterator()
 
 
 def _written(model: RegisteredModel) -> Iterator[tuple[str, str]]:
@@ -98,7 +112,8 @@ def add_registration(contents: Contents, registration: Registration) -> None:
     asked = registrations.record(registration)
     if canonical.digest(asked) in contents.named():
         contents.record("registration", asked)
-    for text in filter(None, (registration.model.description, registration.description)):
+    later = _described_later(registration.descriptions.all())
+    for text in filter(None, (registration.model.description, registration.description, *later)):
         contents.record("description", text)
     for tag in registration.tag_rows.all():
         contents.record("tag", labels.tag_record(tag))

@@ -522,7 +522,7 @@ def check_scope(world):
 NAMED_BY = {  # kind of a record: the fact that names its digest, the events of the entries that have it
     "registration": ("asked", "version.requested"),
     "version": ("version", "version.registered"),
-    "description": ("description", "model.registered", "version.requested", "version.registered"),
+    "description": ("description", "model.registered", "model.described", "version.requested", "version.registered"),
     "tag": ("tag", "model.tagged"),
     "dataset": ("record", "dataset.registered"),
     "policy": ("policy", "policy.adopted"),

@@ -11,13 +11,14 @@ from governance import lifecycle, retraining
 from governance.forms import PeriodForm
 from governance.models import ApprovalRequest, Case, Order, Signature
 from governance.workflow import Facts, Stage, reasons_against
-from registry import registrations, versions
-from registry.models import ModelVersion, RegisteredModel, User
+from registry import labels, registrations, versions
+from registry.models import Alias, ModelVersion, RegisteredModel, User
 from registry.pages import needs, person_of, screenful, whole_number
 from scoring.models import Deployment
 
 MODELS = 25  # a screenful: each row gathers the facts about one version
 VERSIONS = 12
+MOVES = 60
 UNDECIDED = 40  # requests looked at for "waiting for you"
 DUTIES = {"sign": "governance.sign", "promote": "governance.promote"}
 
@@ -123,6 +124,8 @@ def model_page(request: HttpRequest, name: str) -> HttpResponse:
     context = {
         "section": "models",
         "model": model,
+        "description": labels.description_of(model),
+        "aliases": _aliases(model),
         "champion": history[0] if history else None,
         "history": history,
         "versions": [(row, pinned.get(row.pk), known.get(row.pk), registrations.word(row)) for row in found],
@@ -135,6 +138,14 @@ def model_page(request: HttpRequest, name: str) -> HttpResponse:
         "blocked_stages": (Stage.BLOCKED, Stage.REJECTED, Stage.UNSERVABLE),
     }
     return render(request, "model.html", context)
+
+
+def _aliases(model: RegisteredModel) -> list[list[Alias]]:
+    """Return the newest moves of the free aliases, those of one alias together, the newest first."""
+    moves: dict[str, list[Alias]] = {}
+    for move in labels.alias_history(model)[:MOVES]:
+        moves.setdefault(move.name, []).append(move)
+    return list(moves.values())
 
 
 def _history(model: RegisteredModel) -> list[Deployment]:

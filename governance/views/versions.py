@@ -13,7 +13,7 @@ from governance import approvals, forms, promotion
 from governance.models import ApprovalRequest
 from governance.views import reviewing
 from monitoring import runs
-from registry import ledger, policies, registrations, versions
+from registry import labels, ledger, policies, registrations, versions
 from registry.api.problems import status_of
 from registry.models import ModelVersion
 from registry.pages import lines, needs, only_post, person_of
@@ -34,6 +34,7 @@ def version_page(request: HttpRequest, name: str, number: int) -> HttpResponse:
         return _page(request, versions.version_of(name, number))
     context = {
         "registration": registration,
+        "description": labels.description_of(registration.model, registration),
         "standing": registrations.standing(registration),
         "word": registrations.word(registration),
         "lines": lines(ledger.about([f"version:{registration.pk}"]).reverse()[: reviewing.TRAIL]),
@@ -54,6 +55,7 @@ def _page(
     made = context["request_made"]
     defaults = reviewing.default_bands(context["performance"], context["policy"].rules.get("review_budget", 0.05))
     context |= {
+        "description": labels.description_of(version.model, version.registration),
         "request_form": forms.RequestForm(auto_id="request-%s"),
         "bands": forms.bands(None, defaults),
         "signature_form": forms.SignatureForm(auto_id="sign-%s", initial={"request": made and made.pk}),

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 
 from registry import people
 from registry.models import ServiceToken, User
+from registry.refusals import NotAllowed
 
 if TYPE_CHECKING:  # rest_framework.views reads the settings, and the settings name this module
     from rest_framework.views import APIView
@@ -61,7 +62,10 @@ class SessionAuthentication(authentication.SessionAuthentication):
 
 
 class HasPermission(permissions.BasePermission):
-    """Each view says in `needs` what it takes, as one permission or one per method; without it nobody may call it."""
+    """Each view says in `needs` what it takes, as one permission or one per method; without it nobody may call it.
+
+    Several permissions in a tuple: any of them opens the view, which asks for more by `demand`.
+    """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         """Ask the person's roles and, for a token, its scopes."""
@@ -71,12 +75,28 @@ class HasPermission(permissions.BasePermission):
         user = request.user
         if not user or not user.is_authenticated or needed is None:
             return False
-        self.message = f"This needs the permission {needed}, which {user.get_username()} or this token does not hold."
-        token: Any = request.auth
-        return user.has_perm(needed) and (token is None or needed in token.scopes)
+        choices = needed if isinstance(needed, tuple) else (needed,)
+        self.message = _lacking(request, " or ".join(choices))
+        return any(holds(request, name) for name in choices)
 
 
-def _needed(request: Request, view: APIView) -> str | None:
+def holds(request: Request, permission: str) -> bool:
+    """Say whether the caller has a permission, and their token too."""
+    token: Any = request.auth
+    return request.user.has_perm(permission) and (token is None or permission in token.scopes)
+
+
+def demand(request: Request, permission: str) -> None:
+    """Raise NotAllowed unless the caller has a permission, and their token too."""
+    if not holds(request, permission):
+        raise NotAllowed(_lacking(request, permission))
+
+
+def _lacking(request: Request, permission: str) -> str:
+    return f"This needs the permission {permission}, which {request.user.get_username()} or this token does not hold."
+
+
+def _needed(request: Request, view: APIView) -> str | tuple[str, ...] | None:
     needs: Any = getattr(view, "needs", None)
     return needs.get(request.method) if isinstance(needs, dict) else needs
 

@@ -29,7 +29,9 @@ class Models(APIView):
         """Answer the models by name, 200 at a time; `after` is the last name of the page before."""
         rows = RegisteredModel.objects.select_related("owner").annotate(count=Count("registrations")).order_by("name")
         found = rows.filter(name__gt=_text(request.query_params, "after"))[:_PAGE]
-        return Response({"models": [{**_model(row), "versions": row.count} for row in found]})
+        said = labels.descriptions(found, "model")
+        described = {pk: row.text for pk, row in said.items()}
+        return Response({"models": [{**_model(row, described.get(row.pk)), "versions": row.count} for row in found]})
 
     def post(self, request: Request) -> Response:
         """Register a model: name; optional purpose, exposure, description."""
@@ -39,7 +41,7 @@ class Models(APIView):
             raise Invalid(f"Send an object with name; optional: {', '.join(sorted(optional))}.")
         fields = {key: _text(body, key) for key in body}
         model = versions.register_model(by=actor_of(request), now=timezone.now(), **fields)
-        return Response(_model(model), status=201)
+        return Response(_model(model, None), status=201)
 
 
 class Model(APIView):
@@ -54,7 +56,7 @@ class Model(APIView):
         rows = rows.select_related("model", "asked_by", "version", "refusal")
         aliases = {alias: registration.number for alias, registration in labels.aliases_of(model).items()}
         known = {"tags": labels.tags_of(model), "aliases": aliases, "versions": [_short(row) for row in rows[:_PAGE]]}
-        return Response({**_model(model), **known})
+        return Response({**_model(model, labels.description_of(model)), **known})
 
 
 class Version(APIView):
@@ -66,14 +68,15 @@ class Version(APIView):
         """Answer everything that was fixed when it was registered, and its tags; where it stands while it is not."""
         registration = versions.registration_of(_text({"name": name}, "name"), number)
         tags = labels.tags_of(registration.model, registration)
+        said = labels.description_of(registration.model, registration)
         if not hasattr(registration, "version"):
-            return Response({**_short(registration), "description": registration.description, "tags": tags})
+            return Response({**_short(registration), "description": said, "tags": tags})
         version = versions.version_of(registration.model.name, number)
         data = {role: getattr(version, role) for role in versions.DATA_ROLES}
         return Response(
             {
                 **_short(registration),
-                "description": version.description,
+                "description": said,
                 "schema": version.schema,
                 "artifact": version.artifact,
                 "lineage": version.lineage,
@@ -129,10 +132,10 @@ class PolicyInForce(APIView):
         return Response({**policies.record(policy), "digest": policy.digest, "adopted_at": policy.adopted_at})
 
 
-def _model(model: RegisteredModel) -> dict[str, Any]:
+def _model(model: RegisteredModel, described: str | None) -> dict[str, Any]:
     return {
         "name": model.name,
-        "description": model.description,
+        "description": model.description if described is None else described,
         "purpose": model.purpose,
         "exposure": model.exposure,
         "tier": model.tier,

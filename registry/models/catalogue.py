@@ -2,8 +2,10 @@
 
 from uuid import UUID
 
+from django.contrib.postgres.indexes import HashIndex
 from django.db import models
 from django.db.models import Q
+from django.db.models.fields.json import KT
 
 from registry.ids import uuid7
 from registry.models.people import User
@@ -25,6 +27,7 @@ class RegisteredModel(models.Model):
         permissions = [
             ("register_version", "Register models, data sets and versions"),
             ("read", "Read everything"),
+            ("move_alias", "Move the free aliases of anybody's model"),
         ]
 
     def __str__(self) -> str:
@@ -68,6 +71,10 @@ class Registration(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["model", "number"], name="one_registration_per_number")]
+        indexes = [
+            models.Index(fields=["-asked_at"], name="registration_asked"),
+            models.Index(fields=["run_id"], name="registration_run"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.model.name} v{self.number}"
@@ -137,6 +144,7 @@ class ModelVersion(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["model", "number"], name="one_version_per_number")]
+        indexes = [models.Index(KT("lineage__run_id"), name="version_run")]
 
     def __str__(self) -> str:
         return f"{self.model.name} v{self.number}"
@@ -170,14 +178,35 @@ class Tag(models.Model):
     set_by = models.ForeignKey(User, on_delete=models.PROTECT)
     set_at = models.DateTimeField()
 
+    class Meta:
+        indexes = [
+            HashIndex(fields=["value"], name="tag_value"),  # a value may be too long for a tree
+            models.Index(fields=["key", "model"], condition=Q(registration=None), name="tag_of_model"),
+        ]
+
 
 class Alias(models.Model):
-    """A free alias of a model; the newest row of a name says what it points to, null: to nothing any more."""
+    """A free alias of a model; the newest row of a name says what it points to, null: to nothing any more.
+
+    `reason`: why it was moved, empty where a client of MLflow's moved it, which cannot say.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7)
     model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="aliases")
     name = models.CharField(max_length=250)
     registration = models.ForeignKey(Registration, null=True, on_delete=models.PROTECT, related_name="aliases")
+    reason = models.TextField(blank=True, default="")
+    set_by = models.ForeignKey(User, on_delete=models.PROTECT)
+    set_at = models.DateTimeField()
+
+
+class Description(models.Model):
+    """What somebody wrote later about a model or one of its numbers; the newest counts, then what came with it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="descriptions")
+    registration = models.ForeignKey(Registration, null=True, on_delete=models.PROTECT, related_name="descriptions")
+    text = models.TextField(blank=True)
     set_by = models.ForeignKey(User, on_delete=models.PROTECT)
     set_at = models.DateTimeField()
 

@@ -3,8 +3,9 @@
 The client repeats a request for minutes on 408, 429 and 5xx: only what may pass by itself answers so.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
+from uuid import UUID
 
 from django.http import Http404
 from rest_framework import exceptions
@@ -78,3 +79,17 @@ class Endpoint(APIView):
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[Json, str]:
         """Answer JSON whatever is accepted: MLflow's server does, and files are no choice of form."""
         return Json(), Json.media_type
+
+
+Serving = Callable[[Collection[UUID]], dict[UUID, dict[str, UUID]]]  # models → of each: serving alias → version
+
+
+def nothing_serves(models: Collection[UUID]) -> dict[UUID, dict[str, UUID]]:
+    """Return no serving aliases: what the registry alone knows of deployments."""
+    return {}
+
+
+class Mirrored(Endpoint):
+    """Base of the endpoints that answer models and versions with their aliases; `serving` adds those that serve."""
+
+    serving: Serving = staticmethod(nothing_serves)

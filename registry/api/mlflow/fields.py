@@ -36,6 +36,19 @@ class Fields:
             raise Invalid(f"Missing value for required parameter '{name}'.")
         return value
 
+    def given(self, name: str) -> str:
+        """Return a field that must be sent, be it as the empty text."""
+        if name not in (self._query if self._query is not None else self._body):
+            raise Invalid(f"Missing value for required parameter '{name}'. Send the empty text to say nothing.")
+        return self.text(name)
+
+    def size(self, *, default: int, most: int) -> int:
+        """Return max_results: how many rows a page holds."""
+        size = self.number("max_results", default)
+        if not 0 < size <= most:
+            raise Invalid(f"Invalid value for max_results. It must be at least 1 and at most {most}, but got {size}.")
+        return size
+
     def number(self, name: str, default: int | None = None) -> int:
         """Return a whole number, sent as a number or as its digits."""
         value = self._query.get(name) if self._query is not None else self._body.get(name)

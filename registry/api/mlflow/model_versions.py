@@ -7,15 +7,15 @@ from rest_framework.response import Response
 from registry import labels, versions
 from registry.api.access import actor_of
 from registry.api.mlflow import answers, pinned, registering, search
-from registry.api.mlflow.errors import Endpoint
+from registry.api.mlflow.errors import Endpoint, Mirrored
 from registry.api.mlflow.fields import Fields
 from registry.api.mlflow.models import free
 from registry.models import Registration
 
-_LARGEST_PAGE = 1000
+_MOST, _PAGE = 200_000, 10_000  # what MLflow lets ask for; what is answered at once, before the next page
 
 
-class Create(Endpoint):
+class Create(Mirrored):
     """model-versions/create."""
 
     def post(self, request: Request) -> Response:
@@ -32,15 +32,15 @@ class Create(Endpoint):
             by=actor_of(request),
             now=timezone.now(),
         )
-        return Response({"model_version": answers.versions([registration])[0]})
+        return Response({"model_version": answers.versions([registration], self.serving)[0]})
 
 
-class Get(Endpoint):
+class Get(Mirrored):
     """model-versions/get."""
 
     def get(self, request: Request) -> Response:
         """Answer a version."""
-        return Response({"model_version": answers.versions([_named(Fields(request))])[0]})
+        return Response({"model_version": answers.versions([_named(Fields(request))], self.serving)[0]})
 
 
 class DownloadUri(Endpoint):
@@ -51,16 +51,31 @@ class DownloadUri(Endpoint):
         return Response({"artifact_uri": pinned.uri(_named(Fields(request)), request)})
 
 
-class Search(Endpoint):
+class Search(Mirrored):
     """model-versions/search."""
 
     def get(self, request: Request) -> Response:
         """Answer the versions that a filter describes, a page at a time, the newest first."""
         fields = Fields(request)
         rows = search.versions(fields.text("filter"), fields.texts("order_by"))
-        size = min(fields.number("max_results", _LARGEST_PAGE), _LARGEST_PAGE)
+        size = min(fields.size(default=_PAGE, most=_MOST), _PAGE)
         found, following = search.page(rows, size, fields.text("page_token"))
-        return Response({"model_versions": answers.versions(found), "next_page_token": following})
+        return Response({"model_versions": answers.versions(found, self.serving), "next_page_token": following})
+
+
+class Update(Mirrored):
+    """model-versions/update."""
+
+    def patch(self, request: Request) -> Response:
+        """Describe a version anew; what was said before stays on record."""
+        fields = Fields(request)
+        registration, text = _named(fields), fields.given("description")
+        labels.describe(
+            model=registration.model, registration=registration, text=text, by=actor_of(request), now=timezone.now()
+        )
+        return Response({"model_version": answers.versions([registration], self.serving)[0]})
+
+    post = patch
 
 
 class SetTag(Endpoint):

@@ -1,7 +1,5 @@
 """/api/2.0/mlflow/registered-models/…"""
 
-import re
-
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -9,17 +7,15 @@ from rest_framework.response import Response
 from registry import labels, versions
 from registry.api.access import actor_of
 from registry.api.mlflow import answers, registering, search
-from registry.api.mlflow.errors import READ, WRITE, Endpoint
+from registry.api.mlflow.errors import READ, WRITE, Endpoint, Mirrored
 from registry.api.mlflow.fields import Fields
 from registry.pinning import OWN
-from registry.refusals import Conflict, Invalid, NotAllowed, Refusal, Unknown
+from registry.refusals import Conflict, Invalid, NotAllowed, Refusal
 
-_LARGEST_PAGE = 1000
-_ALIAS = re.compile(r"[A-Za-z0-9_-]{1,250}")
-_NOT_AN_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)  # MLflow keeps these for itself
+_MOST = 1000  # MLflow's limit on the models of a page
 
 
-class Create(Endpoint):
+class Create(Mirrored):
     """registered-models/create."""
 
     def post(self, request: Request) -> Response:
@@ -32,31 +28,44 @@ class Create(Endpoint):
             by=actor_of(request),
             now=timezone.now(),
         )
-        return Response({"registered_model": answers.models([model])[0]})
+        return Response({"registered_model": answers.models([model], self.serving)[0]})
 
 
-class Get(Endpoint):
+class Get(Mirrored):
     """registered-models/get."""
 
     def get(self, request: Request) -> Response:
         """Answer a model."""
         model = versions.model_named(Fields(request).required("name"))
-        return Response({"registered_model": answers.models([model])[0]})
+        return Response({"registered_model": answers.models([model], self.serving)[0]})
 
 
-class Search(Endpoint):
+class Search(Mirrored):
     """registered-models/search."""
 
     def get(self, request: Request) -> Response:
         """Answer the models that a filter describes, a page at a time."""
         fields = Fields(request)
         rows = search.models(fields.text("filter"), fields.texts("order_by"))
-        size = min(fields.number("max_results", 100), _LARGEST_PAGE)
+        size = fields.size(default=100, most=_MOST)
         found, following = search.page(rows, size, fields.text("page_token"))
-        return Response({"registered_models": answers.models(found), "next_page_token": following})
+        return Response({"registered_models": answers.models(found, self.serving), "next_page_token": following})
 
 
-class Latest(Endpoint):
+class Update(Mirrored):
+    """registered-models/update."""
+
+    def patch(self, request: Request) -> Response:
+        """Describe a model anew; what was said before stays on record."""
+        fields = Fields(request)
+        model, text = versions.model_named(fields.required("name")), fields.given("description")
+        labels.describe(model=model, registration=None, text=text, by=actor_of(request), now=timezone.now())
+        return Response({"registered_model": answers.models([model], self.serving)[0]})
+
+    post = patch
+
+
+class Latest(Mirrored):
     """registered-models/get-latest-versions."""
 
     needs = READ
@@ -67,7 +76,9 @@ class Latest(Endpoint):
         model = versions.model_named(fields.required("name"))
         stages = fields.texts("stages")
         known = not stages or "none" in [stage.lower() for stage in stages]
-        return Response({"model_versions": answers.models([model])[0]["latest_versions"] if known else []})
+        return Response(
+            {"model_versions": answers.models([model], self.serving)[0]["latest_versions"] if known else []}
+        )
 
     post = get
 
@@ -106,46 +117,6 @@ class DeleteTag(Endpoint):
         return Response({})
 
 
-class Alias(Endpoint):
-    """registered-models/alias."""
-
-    def get(self, request: Request) -> Response:
-        """Answer the version that an alias points to."""
-        fields = Fields(request)
-        model, name = versions.model_named(fields.required("name")), fields.required("alias")
-        registration = labels.aliases_of(model).get(name)
-        if registration is None:
-            hint = " It mirrors what is deployed, which the pages show." if name in labels.SERVING_ALIASES else ""
-            raise Unknown(f"Registered model alias {name} not found.{hint}")
-        found = versions.registration_of(model.name, registration.number)
-        return Response({"model_version": answers.versions([found])[0]})
-
-    def post(self, request: Request) -> Response:
-        """Point an alias to a version."""
-        fields = Fields(request)
-        registration = versions.registration_of(fields.required("name"), fields.number("version"))
-        labels.alias(
-            model=registration.model,
-            name=_alias(fields.required("alias")),
-            registration=registration,
-            by=actor_of(request),
-            now=timezone.now(),
-        )
-        return Response({})
-
-    def delete(self, request: Request) -> Response:
-        """Let an alias point to nothing."""
-        fields = Fields(request)
-        labels.alias(
-            model=versions.model_named(fields.required("name")),
-            name=_alias(fields.required("alias")),
-            registration=None,
-            by=actor_of(request),
-            now=timezone.now(),
-        )
-        return Response({})
-
-
 class Never(Endpoint):
     """What MLflow allows and an immutable registry does not."""
 
@@ -161,13 +132,9 @@ class Never(Endpoint):
 
 
 def free(key: str) -> str:
-    """Return a tag's key; Conflict when it belongs to the record."""
+    """Return a tag's key; Conflict when it belongs to the record, Invalid when it would make a prompt of a model."""
+    if key == search.IS_PROMPT:
+        raise Invalid("Prompts are not registered here, only models.")
     if key.startswith(OWN):
         raise Conflict(f"{key} repeats what was fixed at registration and cannot be changed. Register a new version.")
     return key
-
-
-def _alias(name: str) -> str:
-    if not _ALIAS.fullmatch(name) or _NOT_AN_ALIAS.fullmatch(name):
-        raise Invalid(f"{name!r} cannot be an alias: use letters, digits, _ and -, not 'latest' nor 'v1'.")
-    return name.lower() if name.lower() in labels.SERVING_ALIASES else name

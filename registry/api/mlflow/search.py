@@ -1,38 +1,26 @@
-"""MLflow's filter strings and orders, as querysets.
+"""MLflow's filters and orders, as querysets.
 
 name LIKE 'fraud%' AND tags.team = 'cards' AND version_number > 3 AND run_id IN ('a', 'b')
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from django.db.models import CharField, F, Lookup, OuterRef, Q, QuerySet, Subquery, TextField, Value
-from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Coalesce, NullIf
+from django.db.models import CharField, Exists, F, Lookup, OuterRef, Q, QuerySet, Subquery, TextField, Value
+from django.db.models.fields.json import KT
+from django.db.models.functions import Coalesce, Greatest, NullIf
 
-from registry.models import RegisteredModel, Registration, Tag
+from registry.api.mlflow import answers, grammar
+from registry.api.mlflow.grammar import Clause
+from registry.models import Description, ModelVersion, RegisteredModel, Registration, Tag
 from registry.refusals import Invalid
 
-_CLAUSE = re.compile(
-    r"""\s*(?:(?P<entity>tags?|attributes?)\.)?(?P<key>`[^`]+`|"[^"]+"|[\w./-]+)
-    \s*(?P<operator>!=|>=|<=|=|<|>|\bLIKE\b|\bILIKE\b|\bNOT\s+IN\b|\bIN\b)
-    \s*(?P<value>'[^']*'|"[^"]*"|\d{1,15}|\(\s*'[^']*'(?:\s*,\s*'[^']*')*\s*,?\s*\))
-    \s*(?P<more>\bAND\b|$)""",
-    re.VERBOSE | re.IGNORECASE,
-)
-_IS_PROMPT = "mlflow.prompt.is_prompt"  # clients ask for models that are not prompts; none of ours is
-_MODELS = {"name": "name"}
-_VERSIONS = {
-    "name": F("model__name"),
-    "version_number": F("number"),
-    "run_id": Coalesce(
-        NullIf("run_id", Value("")), KeyTextTransform("run_id", "version__lineage"), output_field=TextField()
-    ),
-    "source_path": F("source"),
-}
+IS_PROMPT = "mlflow.prompt.is_prompt"  # clients ask for models that are not prompts; none of ours is
 _NUMBERS = {"=": "", "!=": "", ">": "__gt", ">=": "__gte", "<": "__lt", "<=": "__lte"}
 _WORDS = {"=": "", "!=": "", "LIKE": "__like", "ILIKE": "__ilike", "IN": "__in", "NOT IN": "__in"}
+_OF_TAGS = {name: _WORDS[name] for name in ("=", "!=", "LIKE", "ILIKE")}
+_UNEQUAL = ("!=", "NOT IN")
+_ENDED = Coalesce("version__registered_at", "refusal__refused_at", "asked_at")
 
 
 @CharField.register_lookup
@@ -57,82 +45,97 @@ class Ilike(Like):
 
 
 def models(text: str, order: Sequence[str]) -> QuerySet[RegisteredModel]:
-    """Return the registered models that a filter describes."""
+    """Return the registered models that a filter describes, by name unless another order is asked for."""
     rows = RegisteredModel.objects.select_related("owner")
-    tags = Tag.objects.filter(model=OuterRef("pk"), registration=None)
-    attributes = {key: F(name) for key, name in _MODELS.items()}
-    columns = {"name": "name", "creation_timestamp": "created_at", "last_updated_timestamp": "created_at"}
-    return _filtered(rows, text, attributes, tags).order_by(*_order(order, columns), "name")
+    newest = Registration.objects.filter(model=OuterRef("pk")).order_by("-number").values("asked_at")[:1]
+    touched = Greatest("created_at", Subquery(newest), _described(model=OuterRef("pk"), registration=None))
+    columns = {"name": F("name"), "creation_timestamp": F("created_at"), "last_updated_timestamp": touched}
+    for clause in grammar.models(text):
+        rows = rows.filter(_tagged(clause, "model") if clause.of_tag else _word("name")(clause))
+    return rows.order_by(*_order(grammar.order_of_models(order), columns), "name")
 
 
 def versions(text: str, order: Sequence[str]) -> QuerySet[Registration]:
-    """Return the model versions that a filter describes, newest first."""
-    rows = Registration.objects.select_related("model", "asked_by", "version", "refusal")
-    tags = Tag.objects.filter(registration=OuterRef("pk"))
+    """Return the model versions that a filter describes, newest first unless another order is asked for."""
+    rows = answers.selected()
+    touched = Greatest("asked_at", _ENDED, _described(registration=OuterRef("pk")))
     columns = {
-        "name": "model__name",
-        "version_number": "number",
-        "creation_timestamp": "asked_at",
-        "last_updated_timestamp": "asked_at",
+        "name": F("model__name"),
+        "version_number": F("number"),
+        "creation_timestamp": F("asked_at"),
+        "last_updated_timestamp": touched,
     }
-    wanted = _order(order, columns) or ["-asked_at"]
-    return _filtered(rows, text, _VERSIONS, tags).order_by(*wanted, "model__name", "-number")
+    for clause in grammar.versions(text):
+        rows = rows.filter(_tagged(clause, "registration") if clause.of_tag else _OF_VERSIONS[clause.key](clause))
+    wanted = _order(grammar.order_of_versions(order), columns) or [F("asked_at").desc()]
+    return rows.order_by(*wanted, "model__name", "-number")
 
 
-def _filtered(rows: QuerySet[Any], text: str, attributes: Mapping[str, Any], tags: QuerySet[Tag]) -> QuerySet[Any]:
-    position, more = 0, bool(text.strip())
-    while more:
-        clause = _CLAUSE.match(text, position)
-        if clause is None:
-            raise Invalid(f"Invalid clause in filter string at {text[position : position + 60]!r}.")
-        name = f"clause{position}"
-        key = clause["key"].strip('`"')
-        if (clause["entity"] or "").startswith("tag"):
-            value: Any = Subquery(tags.filter(key=key).order_by("-set_at", "-id").values("value")[:1])
-        elif key in attributes:
-            value = attributes[key]
-        else:
-            raise Invalid(f"Invalid attribute key '{key}'. Valid keys are {', '.join(attributes)}, or tags.<key>.")
-        rows = rows.alias(**{name: value}).filter(_condition(name, key, clause))
-        position, more = clause.end(), bool(clause["more"])
-    return rows
-
-
-def _condition(name: str, key: str, clause: re.Match[str]) -> Q:
-    operator = " ".join(clause["operator"].upper().split())
-    lookups = _NUMBERS if key == "version_number" else _WORDS
-    if operator not in lookups or clause["value"].isdecimal() != (lookups is _NUMBERS):
-        raise Invalid(f"{clause[0].strip()!r}: '{key}' is compared with {', '.join(lookups)} and a value of its kind.")
-    found = Q(**{name + lookups[operator]: _value(operator, clause["value"])})
-    # An absent value fulfils no comparison, not even an unequal one; except that what has no mark is no prompt.
-    found = ~found & Q(**{f"{name}__isnull": False}) if operator in ("!=", "NOT IN") else found
-    absent = (operator, clause["value"].strip("'\"")) in (("=", "false"), ("!=", "true")) and key == _IS_PROMPT
-    return found | Q(**{f"{name}__isnull": True}) if absent else found
-
-
-def _value(operator: str, text: str) -> Any:
-    if text.isdecimal():
-        return int(text)
-    if operator in ("IN", "NOT IN"):
-        return re.findall(r"'([^']*)'", text)
-    return text[1:-1]
-
-
-def _order(order: Sequence[str], columns: Mapping[str, str]) -> list[str]:
-    found = []
-    for item in order:
-        key, _, direction = item.strip().partition(" ")
-        direction = direction.strip().upper()
-        if key not in columns or direction not in ("", "ASC", "DESC"):
-            raise Invalid(f"Invalid order_by {item!r}. Order by {', '.join(columns)}, with ASC or DESC.")
-        found.append(("-" if direction == "DESC" else "") + columns[key])
-    return found
+def _described(**whose: Any) -> Subquery:
+    """Return when something was described last; NULL, which Greatest passes over, when it never was."""
+    return Subquery(Description.objects.filter(**whose).order_by("-set_at", "-id").values("set_at")[:1])
 
 
 def page(rows: QuerySet[Any], size: int, token: str) -> tuple[list[Any], str]:
     """Return one page and the token of the next, empty after the last."""
-    if size < 1 or (token and not (token.isdecimal() and len(token) < 10)):
-        raise Invalid("max_results is at least 1, and page_token one that was answered before.")
-    start = int(token or 0)
+    start = grammar.offset(token)
     found = list(rows[start : start + size + 1])
-    return found[:size], str(start + size) if len(found) > size else ""
+    return found[:size], grammar.token(start + size) if len(found) > size else ""
+
+
+def _word(field: str) -> Callable[[Clause], Q]:
+    return lambda clause: _compared(field, clause, _WORDS)
+
+
+def _number(clause: Clause) -> Q:
+    try:
+        value = int(clause.value)
+    except (TypeError, ValueError) as error:
+        raise Invalid(f"'{clause.key}' is compared with a whole number, not {clause.value!r}.") from error
+    if isinstance(clause.value, float):
+        raise Invalid(f"'{clause.key}' is compared with a whole number, not {clause.value!r}.")
+    beyond = min(max(value, -(1 << 31)), (1 << 31) - 1)  # no version has such a number: comparisons stay true
+    return _compared("number", Clause(clause.key, clause.comparator, beyond, False), _NUMBERS)
+
+
+def _run(clause: Clause) -> Q:
+    """Compare with the run that was named, or that the tracking server knew; one that is absent fulfils nothing."""
+    if clause.comparator in ("=", "IN"):
+        asked = Registration.objects.filter(_compared("run_id", clause, _WORDS))
+        pinned = ModelVersion.objects.alias(run=KT("lineage__run_id")).filter(_compared("run", clause, _WORDS))
+        return Q(pk__in=asked.values("pk").union(pinned.values("pk")))
+    pinned_run = NullIf(KT("version__lineage__run_id"), Value(""))
+    known = Coalesce(NullIf("run_id", Value("")), pinned_run, output_field=TextField())
+    rows = Registration.objects.alias(run=known).filter(_compared("run", clause, _WORDS), run__isnull=False)
+    return Q(pk__in=rows.values("pk"))
+
+
+_OF_VERSIONS: Mapping[str, Callable[[Clause], Q]] = {
+    "name": _word("model__name"),
+    "version_number": _number,
+    "run_id": _run,
+    "source_path": _word("source"),
+}
+
+
+def _tagged(clause: Clause, of: str) -> Q:
+    """Compare with a tag as it stands now; an absent one fulfils no comparison, save that it marks no prompt."""
+    if clause.key == IS_PROMPT:
+        absent = (clause.comparator, clause.value) in (("=", "false"), ("!=", "true"))
+        return Q() if absent else Q(pk__in=[])
+    same = {"key": clause.key, of: OuterRef(of), **({"registration": None} if of == "model" else {})}
+    later = Q(set_at__gt=OuterRef("set_at")) | Q(set_at=OuterRef("set_at"), pk__gt=OuterRef("pk"))
+    rows = Tag.objects.filter(_compared("value", clause, _OF_TAGS), key=clause.key, value__isnull=False)
+    rows = rows.filter(registration=None) if of == "model" else rows.filter(registration__isnull=False)
+    return Q(pk__in=rows.filter(~Exists(Tag.objects.filter(later, **same))).values(of))
+
+
+def _compared(field: str, clause: Clause, lookups: Mapping[str, str]) -> Q:
+    if clause.comparator not in lookups or isinstance(clause.value, tuple) != clause.comparator.endswith("IN"):
+        raise Invalid(f"Invalid comparator for '{clause.key}': {clause.comparator}. Choose from {', '.join(lookups)}.")
+    found = Q(**{field + lookups[clause.comparator]: clause.value})
+    return ~found if clause.comparator in _UNEQUAL else found
+
+
+def _order(order: Sequence[tuple[str, bool]], columns: Mapping[str, Any]) -> list[Any]:
+    return [columns[key].asc() if ascending else columns[key].desc() for key, ascending in order]
