@@ -86,7 +86,7 @@ class Installation:
         options = ["--listen", f"127.0.0.1:{self.witness_port}", "--state", str(folder / "state")]
         options += ["--key", str(folder / "witness.key"), "--policy", str(self.home / "keys" / "log.policy")]
         self.start("witness", "manage.py", "witness", *options)
-        until(lambda: _answers(f"http://127.0.0.1:{self.witness_port}/health"), "the witness answers")
+        until(lambda: answers(f"http://127.0.0.1:{self.witness_port}/health"), "the witness answers")
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """End a process and its children, by default without a word."""
@@ -136,7 +136,8 @@ def until(true, what: str, patience: float = PATIENCE, pause: float = 0.05) -> f
     return time.monotonic() - begun
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Say whether a server answers there that all is well."""
     try:
         return httpx.get(url).status_code == 200
     except httpx.TransportError:

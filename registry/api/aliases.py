@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from registry import labels, versions
 from registry.api.access import actor_of
-from registry.api.mlflow.aliases import may_move, named
+from registry.api.mlflow.aliases import free, may_move
 from registry.api.mlflow.errors import READ, WRITE
 from registry.models import Alias as Move
 from registry.refusals import Invalid, Unknown
@@ -47,7 +47,7 @@ class Alias(APIView):
             raise Invalid("Send an object with version (a number, or null for nothing) and reason (why it is moved).")
         to = None if number is None else versions.registration_of(model.name, number)
         by, now = actor_of(request), timezone.now()
-        labels.alias(model=model, name=named(alias), registration=to, reason=reason.strip(), by=by, now=now)
+        labels.alias(model=model, name=free(alias), registration=to, reason=reason.strip(), by=by, now=now)
         return self.get(request, name, alias)
 
 

@@ -73,8 +73,8 @@ def _fetch(tracking: httpx.Client, source: str, run_id: str, model_id: str) -> O
         run_id = _same("run", run_id, logged["info"].get("source_run_id", ""))
     elif source.startswith("runs:/"):
         named_run, _, path = source.removeprefix("runs:/").partition("/")
+        source = f"{_run(tracking, named_run)['info']['artifact_uri']}/{path}"
         run_id = _same("run", run_id, named_run)
-        source = f"{_run(tracking, run_id)['info']['artifact_uri']}/{path}"
     root = _root(source)
     run = _run(tracking, run_id) if run_id else _NOTHING
     if run_id and not logged and not f"{root}/".startswith(f"{_root(run['info']['artifact_uri'])}/"):

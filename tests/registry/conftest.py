@@ -1,12 +1,18 @@
 """Stock MLflow clients in front of a running platform."""
 
+import subprocess
+import sys
 import time
 import uuid
+from contextlib import suppress
 
+import httpx
 import lightgbm
 import mlflow
 import pytest
+from mlflow.store.model_registry import abstract_store
 
+from tests import running
 from tests.logged import LABELS, ROWS, another_person, send
 
 
@@ -25,6 +31,7 @@ def ada_client(tracked, platform, monkeypatch):
     """Ada's client, tracking and registering here."""
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", platform.tokens["ada"])
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    monkeypatch.setattr(abstract_store, "AWAIT_MODEL_VERSION_CREATE_SLEEP_INTERVAL_SECONDS", 0.2)  # it asks each 3 s
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(platform.url)
     mlflow.set_registry_uri(platform.url)
@@ -47,3 +54,23 @@ def name():
 @pytest.fixture(scope="module")
 def booster():
     return lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1}, lightgbm.Dataset(ROWS, LABELS), 8)
+
+
+@pytest.fixture(scope="session")
+def stock_tracking(tmp_path_factory):
+    """The address of a stock `mlflow server`, as teams have one already."""
+    folder, port = tmp_path_factory.mktemp("stock"), running.free_port()
+    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{folder}/db", "--artifacts-destination", str(folder / "files")]
+    server = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url, end = f"http://127.0.0.1:{port}", time.monotonic() + running.PATIENCE
+    try:
+        while time.monotonic() < end:
+            with suppress(httpx.TransportError):
+                if httpx.get(f"{url}/health").status_code == 200:
+                    break
+            time.sleep(0.5)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(60)

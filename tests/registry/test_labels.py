@@ -139,4 +139,4 @@ def test_champion_is_the_version_that_serves(people, ask):
     assert model["aliases"] == [{"alias": "champion", "version": "1"}]
     assert model["latest_versions"][0]["aliases"] == []
     status, answer = ask(people.ada, "get", f"{MLFLOW}/registered-models/alias", {**asked, "alias": "canary"})
-    assert (status, answer["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
+    assert (status, answer["error_code"]) == (400, "INVALID_PARAMETER_VALUE")

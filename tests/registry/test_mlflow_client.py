@@ -65,8 +65,9 @@ def test_log_model_registers_a_booster_with_its_lineage_and_it_loads_back(platfo
 
     native = mlflow.lightgbm.load_model(f"models:/{name}/1")
     assert native.model_to_string() == booster.model_to_string()
-    as_function = mlflow.pyfunc.load_model(f"models:/{name}/latest")
-    assert np.array_equal(as_function.predict(ROWS), booster.predict(ROWS))
+    for address in (f"models:/{name}/1", f"models:/{name}/latest"):
+        assert np.array_equal(mlflow.pyfunc.load_model(address).predict(ROWS), booster.predict(ROWS))
+    assert mlflow.models.get_model_info(f"models:/{name}/1").run_id == run.info.run_id
 
 
 def test_register_model_numbers_versions_and_finds_them(ada_client, booster, name):
@@ -108,6 +109,32 @@ def test_a_model_is_created_with_purpose_and_exposure_and_found(platform, ada_cl
     assert [m.name for m in ada_client.search_registered_models(f"name = '{name}' AND tag.team != 'cards'")] == []
 
 
+def test_descriptions_are_written_anew(ada_client, booster, name):
+    register(booster, name)
+    assert ada_client.update_registered_model(name, "Cards in Europe.").description == "Cards in Europe."
+    assert ada_client.update_model_version(name, "1", "The first.").description == "The first."
+    found = ada_client.get_registered_model(name)
+    assert (found.description, found.latest_versions[0].description) == ("Cards in Europe.", "The first.")
+    assert found.last_updated_timestamp > found.creation_timestamp
+
+
+def test_a_source_that_is_unknown_is_registered_unverified_and_one_that_lies_fails(ada_client, booster, name):
+    register(booster, name)
+    known = ada_client.get_model_version(name, "1")
+    for source in ("models:/m-" + "0" * 32, "runs:/" + "0" * 32 + "/model"):
+        number = ada_client.create_model_version(name, source).version
+        found = ada_client.get_model_version(name, number)
+        assert (found.status, found.source) == ("READY", source)
+        assert found.status_message.startswith("Unverified, hence never checked, approved or served: ")
+        assert ada_client.get_model_version_download_uri(name, number) == source
+    with pytest.raises(MlflowException, match="tracking server knows"):
+        ada_client.create_model_version(name, known.source, run_id="0" * 32)
+    failed = ada_client.get_model_version(name, "4")
+    assert (failed.status, failed.run_id) == ("FAILED_REGISTRATION", "0" * 32)
+    with pytest.raises(MlflowException, match="no files to download"):
+        ada_client.get_model_version_download_uri(name, "4")
+
+
 def test_tags_and_aliases_come_and_go(ada_client, booster, name):
     register(booster, name)
     ada_client.set_registered_model_tag(name, "team", "cards")
@@ -124,7 +151,7 @@ def test_tags_and_aliases_come_and_go(ada_client, booster, name):
     assert ada_client.get_model_version(name, "1").tags == {}
     with pytest.raises(MlflowException) as refused:
         ada_client.get_model_version_by_alias(name, "candidate")
-    assert refused.value.error_code == "RESOURCE_DOES_NOT_EXIST"
+    assert refused.value.error_code == "INVALID_PARAMETER_VALUE"
 
 
 def test_a_scikit_learn_model_is_loaded_by_alias(ada_client, name):
@@ -151,6 +178,24 @@ def test_with_only_the_registry_here_the_registered_bytes_are_downloaded(
     folder = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/1", dst_path=str(tmp_path)))
     assert lightgbm.Booster(model_file=folder / "model.lgb").model_to_string() == booster.model_to_string()
     assert ada_client.get_model_version_download_uri(name, "1").startswith(f"{platform.url}/api/2.0/mlflow-artifacts/")
+
+
+def test_with_a_stock_tracking_server_of_ones_own_the_registry_is_here(
+    platform, ada_client, booster, name, stock_tracking
+):
+    mlflow.set_tracking_uri(stock_tracking)
+    client = mlflow.MlflowClient()
+    run, info = log_booster(booster, registered_model_name=name)
+    assert client.get_run(run.info.run_id).info.status == "FINISHED"
+    mlflow.register_model(f"runs:/{run.info.run_id}/model", name)
+    found = [client.get_model_version(name, number) for number in ("1", "2")]
+    assert [version.source for version in found] == [f"models:/{info.model_id}"] * 2
+    assert all("Unverified" in version.status_message for version in found), "this platform's tracking knows of none"
+    assert mlflow.lightgbm.load_model(f"models:/{name}/1").model_to_string() == booster.model_to_string()
+    client.set_registered_model_alias(name, "candidate", "2")
+    assert np.array_equal(mlflow.pyfunc.load_model(f"models:/{name}@candidate").predict(ROWS), booster.predict(ROWS))
+    stage = read(platform, f"/api/v1/models/{name}/versions/1")
+    assert stage["status"] == "READY"
 
 
 def test_a_signature_by_the_stock_tool_covers_what_is_registered(platform, ada_client, booster, name, tmp_path):
@@ -201,15 +246,39 @@ REFUSED = {
     "set @champion": (lambda c, n: c.set_registered_model_alias(n, "champion", "1"), "INVALID_STATE", "approval"),
     "set @Champion": (lambda c, n: c.set_registered_model_alias(n, "Champion", "1"), "INVALID_STATE", "approval"),
     "delete @champion": (lambda c, n: c.delete_registered_model_alias(n, "champion"), "INVALID_STATE", "approval"),
-    "get @champion": (lambda c, n: c.get_model_version_by_alias(n, "champion"), "RESOURCE_DOES_NOT_EXIST", "deployed"),
+    "get @champion": (lambda c, n: c.get_model_version_by_alias(n, "champion"), "INVALID_PARAMETER_VALUE", "deployed"),
     "change lineage": (
         lambda c, n: c.set_model_version_tag(n, "1", "countersign.training", "x"),
         "INVALID_STATE",
         "fixed at registration",
     ),
-    "unknown model": (lambda c, n: c.get_registered_model(n + "2"), "RESOURCE_DOES_NOT_EXIST", "No model named"),
-    "unknown version": (lambda c, n: c.get_model_version(n, "2"), "RESOURCE_DOES_NOT_EXIST", "no version 2"),
-    "version by word": (lambda c, n: c.get_model_version(n, "two"), "INVALID_PARAMETER_VALUE", "whole number"),
+    "change a version's source": (
+        lambda c, n: c.set_model_version_tag(n, "1", "countersign.source", "s3://elsewhere"),
+        "INVALID_STATE",
+        "fixed at registration",
+    ),
+    "make a prompt of it": (
+        lambda c, n: c.set_registered_model_tag(n, "mlflow.prompt.is_prompt", "true"),
+        "INVALID_PARAMETER_VALUE",
+        "only models",
+    ),
+    "set @latest": (lambda c, n: c.set_registered_model_alias(n, "latest", "1"), "INVALID_PARAMETER_VALUE", "latest"),
+    "alias to no version": (
+        lambda c, n: c.set_registered_model_alias(n, "next", "9"),
+        "RESOURCE_DOES_NOT_EXIST",
+        "no version 9",
+    ),
+    "unknown model": (
+        lambda c, n: c.get_registered_model(n + "2"),
+        "RESOURCE_DOES_NOT_EXIST",
+        "Registered Model with name=.* not found",
+    ),
+    "unknown version": (
+        lambda c, n: c.get_model_version(n, "2"),
+        "RESOURCE_DOES_NOT_EXIST",
+        "Model Version .* not found. .* has no version 2",
+    ),
+    "version by word": (lambda c, n: c.get_model_version(n, "two"), "INVALID_PARAMETER_VALUE", "must be an integer"),
     "a local path": (
         lambda c, n: c.create_model_version(n, "file:///etc"),
         "INVALID_PARAMETER_VALUE",
@@ -291,7 +360,7 @@ def test_what_cannot_be_pinned_is_kept_with_the_reason(platform, ada_client, boo
         ("GET", "/api/2.0/mlflow//runs/get", 400),
         ("GET", "/api/2.0/mlflow/artifacts/list?run_id=x", 404),
         ("POST", "/api/3.0/mlflow/gateway/secrets/create", 404),
-        ("POST", "/ajax-api/2.0/mlflow/registered-models/create", 400),
+        ("POST", "/ajax-api/2.0/mlflow/registered-models/create", 415),
         ("POST", "/api/2.0/mlflow/webhooks", 404),
         ("POST", "/ajax-api/2.0/mlflow/runs/delete", 403),
         ("POST", "/api/2.0/mlflow/model-versions/delete", 403),

@@ -9,11 +9,11 @@ from rest_framework.response import Response
 
 from registry import labels, versions
 from registry.api.access import actor_of, demand
-from registry.api.mlflow import answers
+from registry.api.mlflow import answers, named
 from registry.api.mlflow.errors import READ, WRITE, Mirrored
 from registry.api.mlflow.fields import Fields
 from registry.models import RegisteredModel, Registration
-from registry.refusals import Invalid, Unknown
+from registry.refusals import Invalid
 
 _ALIAS = re.compile(r"[A-Za-z0-9_-]{1,250}")
 _NOT_AN_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)  # MLflow keeps these for itself
@@ -27,25 +27,25 @@ class Alias(Mirrored):
     def get(self, request: Request) -> Response:
         """Answer the version that an alias points to; a serving alias, the one that serves."""
         fields = Fields(request)
-        model, name = versions.model_named(fields.required("name")), fields.required("alias")
+        model, name = named.model(fields), fields.required("alias")
         found = self._served(model, name.lower()) or labels.aliases_of(model).get(name)
         if found is None:
             hint = " It mirrors what is deployed, and nothing is." if name.lower() in labels.SERVING_ALIASES else ""
-            raise Unknown(f"Registered model alias {name} not found.{hint}")
+            raise Invalid(f"Registered model alias {name} not found.{hint}")
         found = versions.registration_of(model.name, found.number)
         return Response({"model_version": answers.versions([found], self.serving)[0]})
 
     def post(self, request: Request) -> Response:
         """Point an alias to a version."""
         fields = Fields(request)
-        registration = versions.registration_of(fields.required("name"), fields.number("version"))
+        registration = named.version(fields)
         self._move(request, registration.model, fields, registration)
         return Response({})
 
     def delete(self, request: Request) -> Response:
         """Let an alias point to nothing."""
         fields = Fields(request)
-        self._move(request, versions.model_named(fields.required("name")), fields, None)
+        self._move(request, named.model(fields), fields, None)
         return Response({})
 
     def _served(self, model: RegisteredModel, name: str) -> Registration | None:
@@ -55,7 +55,7 @@ class Alias(Mirrored):
     def _move(self, request: Request, model: RegisteredModel, fields: Fields, to: Registration | None) -> None:
         may_move(request, model)
         by, now = actor_of(request), timezone.now()
-        labels.alias(model=model, name=named(fields.required("alias")), registration=to, by=by, now=now)
+        labels.alias(model=model, name=free(fields.required("alias")), registration=to, by=by, now=now)
 
 
 def may_move(request: Request, model: RegisteredModel) -> None:
@@ -63,7 +63,7 @@ def may_move(request: Request, model: RegisteredModel) -> None:
     demand(request, WRITE if model.owner_id == request.user.pk else labels.MOVE)
 
 
-def named(name: str) -> str:
+def free(name: str) -> str:
     """Return the name of an alias; Invalid when MLflow would not resolve it."""
     if not _ALIAS.fullmatch(name) or _NOT_AN_ALIAS.fullmatch(name):
         raise Invalid(f"{name!r} cannot be an alias: use letters, digits, _ and -, not 'latest' nor 'v1'.")

@@ -60,7 +60,7 @@ class Fields:
             or not str(value)[:13].isdecimal()
             or len(str(value)) > 12
         ):
-            raise Invalid(f"Parameter '{name}' must be a whole number, not {str(value)[:40]!r}.")
+            raise Invalid(f"Parameter '{name}' must be an integer, got '{str(value)[:40]}'.")
         return int(value)
 
     def texts(self, name: str) -> list[str]:

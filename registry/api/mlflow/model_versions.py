@@ -4,13 +4,12 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from registry import labels, versions
+from registry import labels
 from registry.api.access import actor_of
-from registry.api.mlflow import answers, pinned, registering, search
+from registry.api.mlflow import answers, named, pinned, registering, search
 from registry.api.mlflow.errors import Endpoint, Mirrored
 from registry.api.mlflow.fields import Fields
 from registry.api.mlflow.models import free
-from registry.models import Registration
 
 _MOST, _PAGE = 200_000, 10_000  # what MLflow lets ask for; what is answered at once, before the next page
 
@@ -22,7 +21,7 @@ class Create(Mirrored):
         """Ask for the next version; a worker fetches its files, and the client waits until it is READY."""
         fields = Fields(request)
         registration = registering.version(
-            model=versions.model_named(fields.required("name")),
+            model=named.model(fields),
             source=fields.required("source", longest=1000),
             run_id=fields.text("run_id", longest=64),
             logged_model=fields.text("model_id", longest=64),
@@ -40,7 +39,7 @@ class Get(Mirrored):
 
     def get(self, request: Request) -> Response:
         """Answer a version."""
-        return Response({"model_version": answers.versions([_named(Fields(request))], self.serving)[0]})
+        return Response({"model_version": answers.versions([named.version(Fields(request))], self.serving)[0]})
 
 
 class DownloadUri(Endpoint):
@@ -48,7 +47,7 @@ class DownloadUri(Endpoint):
 
     def get(self, request: Request) -> Response:
         """Answer where the registered bytes are: with us, whatever became of the source; that for want of bytes."""
-        return Response({"artifact_uri": pinned.uri(_named(Fields(request)), request)})
+        return Response({"artifact_uri": pinned.uri(named.version(Fields(request)), request)})
 
 
 class Search(Mirrored):
@@ -69,7 +68,7 @@ class Update(Mirrored):
     def patch(self, request: Request) -> Response:
         """Describe a version anew; what was said before stays on record."""
         fields = Fields(request)
-        registration, text = _named(fields), fields.given("description")
+        registration, text = named.version(fields), fields.given("description")
         labels.describe(
             model=registration.model, registration=registration, text=text, by=actor_of(request), now=timezone.now()
         )
@@ -84,7 +83,7 @@ class SetTag(Endpoint):
     def post(self, request: Request) -> Response:
         """Set a tag of a version."""
         fields = Fields(request)
-        registration = _named(fields)
+        registration = named.version(fields)
         labels.tag(
             model=registration.model,
             registration=registration,
@@ -102,7 +101,7 @@ class DeleteTag(Endpoint):
     def delete(self, request: Request) -> Response:
         """Take a tag of a version away."""
         fields = Fields(request)
-        registration = _named(fields)
+        registration = named.version(fields)
         labels.tag(
             model=registration.model,
             registration=registration,
@@ -112,7 +111,3 @@ class DeleteTag(Endpoint):
             now=timezone.now(),
         )
         return Response({})
-
-
-def _named(fields: Fields) -> Registration:
-    return versions.registration_of(fields.required("name"), fields.number("version"))

@@ -4,9 +4,9 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from registry import labels, versions
+from registry import labels
 from registry.api.access import actor_of
-from registry.api.mlflow import answers, registering, search
+from registry.api.mlflow import answers, named, registering, search
 from registry.api.mlflow.errors import READ, WRITE, Endpoint, Mirrored
 from registry.api.mlflow.fields import Fields
 from registry.pinning import OWN
@@ -36,7 +36,7 @@ class Get(Mirrored):
 
     def get(self, request: Request) -> Response:
         """Answer a model."""
-        model = versions.model_named(Fields(request).required("name"))
+        model = named.model(Fields(request))
         return Response({"registered_model": answers.models([model], self.serving)[0]})
 
 
@@ -58,7 +58,7 @@ class Update(Mirrored):
     def patch(self, request: Request) -> Response:
         """Describe a model anew; what was said before stays on record."""
         fields = Fields(request)
-        model, text = versions.model_named(fields.required("name")), fields.given("description")
+        model, text = named.model(fields), fields.given("description")
         labels.describe(model=model, registration=None, text=text, by=actor_of(request), now=timezone.now())
         return Response({"registered_model": answers.models([model], self.serving)[0]})
 
@@ -73,7 +73,7 @@ class Latest(Mirrored):
     def get(self, request: Request) -> Response:
         """Answer the newest version, which has no stage; none for a stage that is asked by name."""
         fields = Fields(request)
-        model = versions.model_named(fields.required("name"))
+        model = named.model(fields)
         stages = fields.texts("stages")
         known = not stages or "none" in [stage.lower() for stage in stages]
         return Response(
@@ -90,7 +90,7 @@ class SetTag(Endpoint):
         """Set a tag of a model."""
         fields = Fields(request)
         labels.tag(
-            model=versions.model_named(fields.required("name")),
+            model=named.model(fields),
             registration=None,
             key=free(fields.required("key")),
             value=fields.text("value"),
@@ -107,7 +107,7 @@ class DeleteTag(Endpoint):
         """Take a tag of a model away."""
         fields = Fields(request)
         labels.tag(
-            model=versions.model_named(fields.required("name")),
+            model=named.model(fields),
             registration=None,
             key=free(fields.required("key")),
             value=None,

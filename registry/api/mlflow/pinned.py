@@ -3,6 +3,7 @@
 The tracking server's copy may change or vanish; what was registered is read from our own store and verified.
 """
 
+import re
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from registry.models import ModelVersion, Registration
 from registry.refusals import Conflict, Unknown
 
 PREFIX = "countersign"
+_VERSION = re.compile(r"models:/([^/@]+)/(\d{1,9})")
 
 
 def uri(registration: Registration, request: HttpRequest) -> str:
@@ -26,7 +28,15 @@ def uri(registration: Registration, request: HttpRequest) -> str:
         return request.build_absolute_uri(f"/api/2.0/mlflow-artifacts/artifacts/{PREFIX}/{registration.pk}")
     if standing.status is not registrations.Status.READY:
         raise Conflict(f"{registration} has no files to download. {standing.message}")
-    return registration.source
+    original = _original(registration)
+    return uri(original, request) if original else registration.source
+
+
+def _original(copy: Registration) -> Registration | None:
+    """Return the older registration that this one was copied from, as `models:/<name>/<number>`."""
+    named = _VERSION.fullmatch(copy.source)
+    older = Registration.objects.filter(asked_at__lt=copy.asked_at)
+    return older.filter(model__name=named[1], number=int(named[2])).first() if named else None
 
 
 def listing(path: str) -> list[dict[str, Any]]:

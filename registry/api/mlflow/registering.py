@@ -1,6 +1,7 @@
 """What the create calls do: register a model with its tags, ask for a version of what was logged."""
 
 import logging
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,7 @@ from registry.pinning import OWN
 from registry.refusals import Conflict, Invalid
 
 FORGOTTEN = 30  # seconds until a ring that nobody heard is forgotten; the beat rings again
+MOMENT, PAUSE = 0.5, 0.02  # seconds
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +32,7 @@ def model(*, name: str, description: str, tags: Mapping[str, str], by: User, now
     try:
         made = versions.register_model(name=name, description=description, by=by, now=now, **chosen)
     except Conflict as taken:
-        raise Exists(taken.detail) from taken
+        raise Exists(f"Registered Model (name={name}) already exists. {taken.detail}") from taken
     for key, value in tags.items():
         labels.tag(model=made, registration=None, key=key, value=value, by=by, now=now)
     return made
@@ -42,7 +44,7 @@ def version(*, source: str, tags: Mapping[str, str], **asked: Any) -> Registrati
     pinning.data_of(tags)
     registration = registrations.ask(source=source, tags=tags, **asked)
     _ring()
-    return registration
+    return _a_moment_later(registration)
 
 
 def _ring() -> None:
@@ -51,3 +53,13 @@ def _ring() -> None:
         current_app.send_task("monitoring.tasks.intake.pin_waiting", queue="intake", expires=FORGOTTEN, retry=False)
     except OperationalError:
         log.exception("the queue does not answer; the intake worker finds what waits later")
+
+
+def _a_moment_later(registration: Registration) -> Registration:
+    """Return a registration when it has ended, or after MOMENT as it stands: a client that reads PENDING sleeps 3 s."""
+    end = time.monotonic() + MOMENT
+    while True:
+        found = versions.registration_of(registration.model.name, registration.number)
+        if registrations.standing(found).status != registrations.Status.PENDING or time.monotonic() > end:
+            return found
+        time.sleep(PAUSE)

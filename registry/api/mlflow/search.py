@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.db.models import CharField, Exists, F, Lookup, OuterRef, Q, QuerySet, Subquery, TextField, Value
-from django.db.models.fields.json import KT
+from django.db.models.fields.json import KT, KeyTextTransform
 from django.db.models.functions import Coalesce, Greatest, NullIf
 
 from registry.api.mlflow import answers, grammar
@@ -104,7 +104,7 @@ def _run(clause: Clause) -> Q:
         asked = Registration.objects.filter(_compared("run_id", clause, _WORDS))
         pinned = ModelVersion.objects.alias(run=KT("lineage__run_id")).filter(_compared("run", clause, _WORDS))
         return Q(pk__in=asked.values("pk").union(pinned.values("pk")))
-    pinned_run = NullIf(KT("version__lineage__run_id"), Value(""))
+    pinned_run = NullIf(KeyTextTransform("run_id", "version__lineage"), Value(""))
     known = Coalesce(NullIf("run_id", Value("")), pinned_run, output_field=TextField())
     rows = Registration.objects.alias(run=known).filter(_compared("run", clause, _WORDS), run__isnull=False)
     return Q(pk__in=rows.values("pk"))
