@@ -3,7 +3,7 @@
 import re
 from urllib.parse import unquote, urlsplit
 
-from registry.intake import folders, objects, tracking
+from registry.intake import copies, folders, objects, tracking
 from registry.intake.files import Offered, Unresolved
 from registry.refusals import Invalid
 
@@ -32,6 +32,8 @@ def fetch(source: str, run_id: str = "", model_id: str = "") -> Offered:
     """Return what a source offers; Unresolved when nothing is known of it, Invalid, TooLarge or Unavailable else."""
     admit(source)
     scheme = urlsplit(source).scheme
+    if copies.named(source):
+        return copies.listed(source, run_id, model_id)
     if scheme in ("runs", "models", "mlflow-artifacts"):
         return tracking.fetch(source, run_id, model_id)
     asked = tracking.beside(run_id, model_id)

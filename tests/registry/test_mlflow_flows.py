@@ -3,9 +3,12 @@
 import time
 from contextlib import contextmanager
 
+import mlflow
 import pytest
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
+
+from tests.logged import read, register
 
 NOWHERE = "runs:/run_id/model"  # what those tests register: nothing is known of it
 
@@ -128,3 +131,14 @@ def test_the_latest_version_has_no_stage(ada_client, name, made):
     for stages in (None, [], ["None"]):
         assert [row.version for row in ada_client.get_latest_versions(name, stages)] == ["2"]
     assert ada_client.get_latest_versions(name, ["Production"]) == []
+
+
+def test_a_copy_has_the_pinned_bytes_of_what_it_copies(platform, ada_client, booster, name):
+    register(booster, name)
+    copied = ada_client.copy_model_version(f"models:/{name}/1", f"{name}-copy")
+    assert ada_client.get_model_version(copied.name, "1").status == "READY"
+    first, second = (read(platform, f"/api/v1/models/{model}/versions/1") for model in (name, copied.name))
+    assert second["artifact"] == first["artifact"]
+    assert second["lineage"]["run_id"] == first["lineage"]["run_id"]
+    loaded = mlflow.lightgbm.load_model(f"models:/{copied.name}/1")
+    assert loaded.model_to_string() == booster.model_to_string()

@@ -87,7 +87,7 @@ def test_a_process_imports_what_it_needs_and_evidently_only_where_drift_is_shown
     if process != "scoring":
         assert process in ("checks", "drift", "train") or "lightgbm" not in loaded
     else:
-        assert not loaded & {"pyarrow", "django_htmx.templatetags"}
+        assert not loaded & {"pyarrow", "django_htmx.templatetags", "sqlparse.engine", "registry.api.mlflow.grammar"}
 
 
 @pytest.mark.parametrize("process", NEEDS_OF_SOME)
@@ -113,3 +113,9 @@ def test_no_library_is_declared_that_no_process_needs():
     installed = packages_distributions()
     carried = {canonicalize_name(name) for module in needed for name in installed[module]}
     assert names - carried == ONLY_BINARIES
+
+
+def test_mlflow_comes_whole_after_its_parser_came_alone():
+    code = "from registry.api.mlflow import grammar; import mlflow; print(mlflow.MlflowClient.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.stdout.split() == ["MlflowClient"], done.stderr

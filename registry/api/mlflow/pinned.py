@@ -3,18 +3,17 @@
 The tracking server's copy may change or vanish; what was registered is read from our own store and verified.
 """
 
-import re
 from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest
 
 from registry import artifacts, registrations
+from registry.intake import copies
 from registry.models import ModelVersion, Registration
 from registry.refusals import Conflict, Unknown
 
 PREFIX = "countersign"
-_VERSION = re.compile(r"models:/([^/@]+)/(\d{1,9})")
 
 
 def uri(registration: Registration, request: HttpRequest) -> str:
@@ -34,9 +33,8 @@ def uri(registration: Registration, request: HttpRequest) -> str:
 
 def _original(copy: Registration) -> Registration | None:
     """Return the older registration that this one was copied from, as `models:/<name>/<number>`."""
-    named = _VERSION.fullmatch(copy.source)
-    older = Registration.objects.filter(asked_at__lt=copy.asked_at)
-    return older.filter(model__name=named[1], number=int(named[2])).first() if named else None
+    name, number = copies.named(copy.source) or ("", 0)
+    return Registration.objects.filter(asked_at__lt=copy.asked_at, model__name=name, number=number).first()
 
 
 def listing(path: str) -> list[dict[str, Any]]:
