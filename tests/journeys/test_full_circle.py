@@ -13,6 +13,7 @@ import sys
 import zipfile
 
 import httpx
+import mlflow
 import psycopg
 import pytest
 
@@ -51,6 +52,26 @@ def test_the_dossier_verifies_here_too(walked, platform):
     summary = verify.verify(data)
     assert summary["deployments"] == 1
     assert zipfile.ZipFile(io.BytesIO(data)).testzip() is None
+
+
+def test_a_stock_client_loads_the_champion_by_its_alias(walked, platform, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", platform.tokens["ada"])
+    client = mlflow.MlflowClient(tracking_uri=platform.url, registry_uri=platform.url)
+    serving = client.get_model_version_by_alias(MODEL, "champion")
+    assert serving.aliases == ["champion"]
+    assert client.get_registered_model(MODEL).aliases == {"champion": serving.version}
+    before = mlflow.get_registry_uri()
+    mlflow.set_registry_uri(platform.url)
+    try:
+        loaded = mlflow.pyfunc.load_model(f"models:/{MODEL}@champion")
+    finally:
+        mlflow.set_registry_uri(before)
+    assert loaded.metadata.run_id == serving.run_id
+    for act in (client.set_registered_model_alias, lambda *a: client.delete_registered_model_alias(*a[:2])):
+        with pytest.raises(mlflow.MlflowException, match="mirrors what is deployed") as refused:
+            act(MODEL, "champion", "2")
+        assert refused.value.error_code == "INVALID_STATE"
+    assert client.get_model_version_by_alias(MODEL, "champion") == serving
 
 
 def test_ada_cannot_sign_her_own_version(walked, platform):

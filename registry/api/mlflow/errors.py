@@ -36,10 +36,12 @@ _TABLE: dict[type[refusals.Refusal], tuple[int, str]] = {
     refusals.Invalid: (400, "INVALID_PARAMETER_VALUE"),
     refusals.Unknown: (404, "RESOURCE_DOES_NOT_EXIST"),
     refusals.NotAllowed: (403, "PERMISSION_DENIED"),
+    refusals.TooMany: (403, "PERMISSION_DENIED"),
     refusals.Conflict: (409, "INVALID_STATE"),
     refusals.TooLarge: (413, "INVALID_PARAMETER_VALUE"),
     refusals.Unavailable: (503, "TEMPORARILY_UNAVAILABLE"),
     refusals.Mismatch: (409, "DATA_LOSS"),
+    refusals.Refusal: (400, "BAD_REQUEST"),
 }
 _CODES = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "ENDPOINT_NOT_FOUND", 405: "ENDPOINT_NOT_FOUND"}
 

@@ -89,11 +89,9 @@ def _word(field: str) -> Callable[[Clause], Q]:
 
 def _number(clause: Clause) -> Q:
     try:
-        value = int(clause.value)
-    except (TypeError, ValueError) as error:
+        value = int(str(clause.value))
+    except ValueError as error:
         raise Invalid(f"'{clause.key}' is compared with a whole number, not {clause.value!r}.") from error
-    if isinstance(clause.value, float):
-        raise Invalid(f"'{clause.key}' is compared with a whole number, not {clause.value!r}.")
     beyond = min(max(value, -(1 << 31)), (1 << 31) - 1)  # no version has such a number: comparisons stay true
     return _compared("number", Clause(clause.key, clause.comparator, beyond, False), _NUMBERS)
 
