@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from governance import tables
 from monitoring import demands, gate, performing
 from monitoring.candidates import Candidate
-from registry import artifacts, datasets, mlmodel
+from registry import artifacts, datasets, mlmodel, versions
 from registry.models import Dataset, ModelVersion, RegisteredModel
 from registry.refusals import Invalid
 from registry.schema import SCORE
@@ -35,15 +35,13 @@ class Rehearsed(Candidate):
 def candidate(folder: Path, *, model: str, data: Mapping[str, Path], label: str, protected: Sequence[str]) -> Rehearsed:
     """Return the model in a folder with its data sets (role → file), ready to be measured; Invalid says why not."""
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    described = mlmodel.describe(files)
+    described = mlmodel.describe(files.get("MLmodel"), files, files.__getitem__)
     named = {**dict.fromkeys(protected, "protected"), label: "label", SCORE: "score"}
     sets = {role: _dataset(path, role, named) for role, path in data.items()}
     version = ModelVersion(
         model=RegisteredModel(name=model),
         number=0,
-        artifact={
-            path: {"sha256": artifacts.put(content), "size": len(content)} for path, content in sorted(files.items())
-        },
+        artifact=versions.stored(files),
         flavour=described.flavour,
         schema=described.schema,
         unservable=described.unservable,

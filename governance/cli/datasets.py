@@ -71,8 +71,9 @@ class Counted:
 
 
 def _schema(folder: Folder) -> list[dict[str, Any]]:
+    files = {file.name: file.path for file in folder.files}
     try:
-        described = mlmodel.describe({file.name: file.path.read_bytes() for file in folder.files})
+        described = mlmodel.describe(files["MLmodel"].read_bytes(), files, lambda name: files[name].read_bytes())
     except Refusal as refusal:
         raise Misused(refusal.detail) from refusal
     if not described.schema:

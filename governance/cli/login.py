@@ -22,7 +22,7 @@ def command(url: str | None, only_check: bool, as_json: bool) -> None:
     never an argument, since others on the machine could read that. The file belongs to you alone (mode 0600).
     """
     account = _given(url) if url or not only_check else credentials.find()
-    said = Server(account, pauses=()).ask("GET", "/api/v1/whoami")
+    said = Server(account, patient=False).ask("GET", "/api/v1/whoami")
     path = None if only_check else credentials.store(account)
     answer = {"url": account.url, **said, "file": path and str(path)}
     ends = f", until {said['token']['expires_at'][:10]}" if said["token"] else ""

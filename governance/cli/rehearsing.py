@@ -123,8 +123,10 @@ def _environment(place: str) -> dict[str, str]:
 
 
 def _broken(said: str) -> Failure:
-    failure = Failure(
-        f"It could not be measured here: {said}. Measuring needs the extra: pip install 'countersign[worker]'."
-    )
+    """Return what the child's last words mean: what it refused, or a fault."""
+    refused = said.removeprefix("CommandError: ")
+    if refused != said:
+        return Misused(refused)
+    failure = Failure(f"It could not be measured here: {said}. What measures is installed as countersign[worker].")
     failure.code = FAULT
     return failure

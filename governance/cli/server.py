@@ -5,6 +5,7 @@ Problems come as RFC 9457 (`detail`, `reasons`) or in MLflow's form (`error_code
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 from urllib.parse import quote
 
@@ -14,19 +15,20 @@ from governance.cli import credentials, output
 from governance.cli.ends import Refused, Unreachable
 
 PATIENCE = httpx.Timeout(300, connect=5)
-PAUSES = (0.5, 1, 2, 4)  # seconds between attempts
+SILENT = (0.5, 1, 2, 4)  # seconds between attempts to reach a server that does not answer
+BUSY, LONGEST = 6, 8.0  # how often one that answers "not now" is asked again, and after how many seconds at most
 _PASSING = (429, 502, 503, 504)
 _SAFE = ("GET", "PUT", "HEAD")  # the same again does no harm
-_LONGEST_PAUSE = 10.0
 Body = Callable[[], Iterator[bytes]]
 
 
 class Server:
     """The platform, as one account sees it."""
 
-    def __init__(self, account: credentials.Account | None = None, *, pauses: tuple[float, ...] = PAUSES) -> None:
+    def __init__(self, account: credentials.Account | None = None, *, patient: bool = True) -> None:
         self.account = account or credentials.find()
-        self._pauses = pauses
+        self._silent = SILENT if patient else ()
+        self._busy = BUSY if patient else 0
         self._client = httpx.Client(
             base_url=self.account.url,
             headers={"Authorization": f"Bearer {self.account.token}", "User-Agent": "countersign-cli"},
@@ -45,18 +47,19 @@ class Server:
 
     def send(self, method: str, path: str, *, body: Body | None = None, **sent: Any) -> httpx.Response:
         """Return a good answer; `body` gives the bytes anew for each attempt."""
-        for pause in (*self._pauses, None):
+        for attempt in count():
             try:
                 answer = self._client.request(method, path, **sent, content=body and body())
             except httpx.TransportError as error:
-                if pause is None or not _harmless(method, error):
-                    raise self._silent(error) from error
+                if attempt >= len(self._silent) or not _harmless(method, error):
+                    raise self._unreachable(error) from error
+                pause = self._silent[attempt]
             else:
                 if answer.is_success:
                     return answer
-                if pause is None or method not in _SAFE or answer.status_code not in _PASSING:
+                if attempt >= self._busy or method not in _SAFE or answer.status_code not in _PASSING:
                     raise problem(answer)
-                pause = _told(answer, pause)
+                pause = _pause(answer, attempt)
             output.note(f"{self.account.url} does not take it now; trying again in {pause:g} s …")
             time.sleep(pause)
         raise AssertionError("the last attempt ends the loop")
@@ -78,7 +81,7 @@ class Server:
             time.sleep(pause)
             pause = min(pause * 1.5, 3)
 
-    def _silent(self, error: httpx.TransportError) -> Unreachable:
+    def _unreachable(self, error: httpx.TransportError) -> Unreachable:
         why = str(error) or type(error).__name__
         return Unreachable(f"{self.account.url} does not answer ({why}). Is the address right, and the server running?")
 
@@ -114,7 +117,7 @@ def _harmless(method: str, error: httpx.TransportError) -> bool:
     return method in _SAFE or isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
 
 
-def _told(answer: httpx.Response, pause: float) -> float:
-    """Return for how long the server asks to be left alone, within reason."""
+def _pause(answer: httpx.Response, attempt: int) -> float:
+    """Return for how many seconds to leave the server alone: as it asks, and twice as long each time."""
     said = answer.headers.get("Retry-After", "")
-    return min(float(said), _LONGEST_PAUSE) if said.isdigit() else pause
+    return float(min((float(said) if said.isdigit() else 1) * 2**attempt, LONGEST))

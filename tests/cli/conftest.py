@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from governance.demo import payments
+from governance.demo.clients import program, until
 from tests import builders, running
 
 _TOKEN = re.compile(r"csn_[\w-]{20,}")
 SCRIPT = Path(sys.executable).with_name("countersign")
+SEARCH = "/api/2.0/mlflow/experiments/search"
 DATA = [
     *("--label", payments.LABEL, "--time", payments.TIME),
     *(word for name in payments.PROTECTED for word in ("--protected", name)),
@@ -81,7 +83,9 @@ def work(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def cli(platform, tmp_path_factory):
-    """Ada's terminal."""
+    """Ada's terminal, once the tracking server is there too."""
+    ada = program(platform.url, platform.tokens["ada"])
+    until("the tracking server answers", lambda: ada.post(SEARCH, json={"max_results": 1}).is_success)
     return Terminal(
         tmp_path_factory.mktemp("ada"), COUNTERSIGN_URL=platform.url, COUNTERSIGN_TOKEN=platform.tokens["ada"]
     )

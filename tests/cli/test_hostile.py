@@ -94,4 +94,4 @@ def test_a_server_that_is_too_busy_is_asked_again_and_then_left(serving, tmp_pat
     said = ask(tmp_path, server, "status")
     assert said.code == 4
     assert "Not now." in said.err
-    assert server.seen == [f"Bearer {TOKEN}"] * 5
+    assert server.seen == [f"Bearer {TOKEN}"] * 7

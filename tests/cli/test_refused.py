@@ -135,6 +135,35 @@ def test_a_plan_that_is_none_is_not_sent(cli, plan, reason):
     assert reason in said.err
 
 
+def test_what_the_intake_refuses_is_told_with_its_reason(platform, cli, work, tmp_path):
+    folder = heavy(work, tmp_path)
+    (folder / "MLmodel").write_text("flavors: 3\n")
+    said = cli("register", folder, "--model", "malformed")
+    assert said.code == 3
+    assert "malformed/1 was not accepted" in said.err
+    assert "not of MLflow's form" in " ".join(said.err.split())
+    shown = cli("status", "malformed/1")
+    assert (shown.code, "FAILED_REGISTRATION" in shown.out) == (0, True)
+    assert "not of MLflow's form" in " ".join(shown.out.split())
+    assert "not pinned" in cli("status", "malformed").out
+    assert cli("check", "malformed/1", "--wait").code == 3
+    assert cli("register", folder, "--model", "malformed").code == 3
+    assert [version["version"] for version in versions(platform, "malformed")] == [2, 1]
+
+
+def test_what_could_not_be_verified_has_no_gate(platform, cli):
+    headers = {"Authorization": f"Bearer {platform.tokens['ada']}"}
+    for path, told in (
+        ("registered-models/create", {"name": "elsewhere"}),
+        ("model-versions/create", {"name": "elsewhere", "source": f"runs:/{'0' * 32}/model"}),
+    ):
+        httpx.post(f"{platform.url}/api/2.0/mlflow/{path}", json=told, headers=headers).raise_for_status()
+    said = cli("check", "elsewhere/1", "--wait")
+    assert said.code == 3
+    assert "has no files here" in said.err
+    assert "READY" in cli("status", "elsewhere/1").out
+
+
 def test_a_link_is_not_followed(platform, cli, work, tmp_path):
     folder = heavy(work, tmp_path)
     (folder / "secret").symlink_to("/etc/hostname")
