@@ -13,6 +13,7 @@ IMPORTS = {
     "drift": ["monitoring.tasks.drift"],
     "monitors": ["monitoring.tasks.monitors"],
     "train": ["governance.tasks.train"],
+    "webhooks": ["governance.tasks.webhooks"],
     "governor": ["governance.tasks.governor"],
 }
 
@@ -34,5 +35,6 @@ app.conf.beat_schedule = {
     "watch champions": _every(3, "monitoring.tasks.monitors.watch_champions", "monitors"),
     "open cases": _every(3, "governance.tasks.nudges.open_cases", "default"),
     "execute orders": _every(2, "governance.tasks.governor.execute_orders", "governor"),
+    "follow the log": _every(1, "governance.tasks.webhooks.follow_the_log", "webhooks"),
     "retrain": _every(5, "governance.tasks.train.retrain_next", "train"),
 }

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Event(StrEnum):
-    """Events of roles, requests, signatures, orders, cases and dossiers."""
+    """Events of roles, requests, signatures, orders, cases, dossiers and webhooks."""
 
     ROLE_CHANGED = "role.changed"
     APPROVAL_REQUESTED = "approval.requested"
@@ -15,3 +15,7 @@ class Event(StrEnum):
     CASE_OPENED = "case.opened"
     CASE_ENDED = "case.ended"
     DOSSIER_ISSUED = "dossier.issued"
+    WEBHOOK_MADE = "webhook.made"
+    WEBHOOK_CHANGED = "webhook.changed"
+    WEBHOOK_REMOVED = "webhook.removed"
+    DELIVERY_REQUESTED = "delivery.requested"

@@ -14,7 +14,10 @@ ROLES: dict[str, list[str]] = {
     "data-scientist": [READ, "registry.register_version", "governance.request_approval"],
     "risk-analyst": [READ, "governance.sign", "monitoring.answer_alert", "governance.issue_dossier"],
     "risk-lead": [READ, "governance.sign", "monitoring.answer_alert", "governance.issue_dossier"],
-    "operator": [READ, "governance.promote", "monitoring.answer_alert", "registry.move_alias"],
+    "operator": [
+        *(READ, "governance.promote", "monitoring.answer_alert"),
+        *("registry.move_alias", "governance.manage_webhooks"),
+    ],
     "compliance": [READ, "governance.issue_dossier"],
     "decision-engine": ["scoring.score", "scoring.record_outcome", READ],
     "trainer": ["registry.register_version"],

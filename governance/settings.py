@@ -20,6 +20,7 @@ PROCESS = env.choice(
         "drift",
         "monitors",
         "train",
+        "webhooks",
         "governor",
         "sequencer",
         "beat",
@@ -93,7 +94,7 @@ TEMPLATES = [
 # windows; the sequencer's standby waits for its lock, and set-up and commands for whatever they need.
 _PATIENCE = {
     **{"web": 30, "scoring": 5, "governor": 60},
-    **dict.fromkeys(("worker", "intake", "checks", "drift", "monitors", "train"), 600),
+    **dict.fromkeys(("worker", "intake", "checks", "drift", "monitors", "train", "webhooks"), 600),
 }
 DATABASES = {
     "default": env.database("DATABASE_URL", process=PROCESS, patience=_PATIENCE.get(PROCESS, 0))
@@ -144,6 +145,8 @@ LOG_VKEY_FILE = Path(env.text("LOG_VKEY_FILE", str(HOME / "keys/log.vkey")))
 LOG_KEY_FILE = env.text("LOG_KEY_FILE")
 WARRANT_VKEY_FILE = Path(env.text("WARRANT_VKEY_FILE", str(HOME / "keys/warrant.vkey")))
 WARRANT_KEY_FILE = env.text("WARRANT_KEY_FILE")
+WEBHOOK_PUBLIC_KEY_FILE = Path(env.text("WEBHOOK_PUBLIC_KEY_FILE", str(HOME / "keys/webhook.public")))
+WEBHOOK_KEY_FILE = env.text("WEBHOOK_KEY_FILE")
 
 # Who may
 AUTH_USER_MODEL = "registry.User"
@@ -203,6 +206,9 @@ TRACKING_SOCKET = env.text("TRACKING_SOCKET")
 TRACKING_URL = env.text("TRACKING_URL")
 TRACKING_TOKEN = env.text("TRACKING_TOKEN")  # by which the tracking server of TRACKING_URL knows us
 INTAKE_ROOTS = [root for root in env.text("INTAKE_ROOTS").split(":") if root]  # folders that `file:` sources may name
+
+# Where webhooks may be sent beyond public addresses: names, addresses, networks
+WEBHOOK_ALLOWED_HOSTS = [host.strip() for host in env.text("WEBHOOK_ALLOWED_HOSTS").split(",") if host.strip()]
 
 # Queues: work that must not be lost is a row; a message only nudges
 CELERY_BROKER_URL = env.text("BROKER_URL")

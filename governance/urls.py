@@ -29,7 +29,9 @@ urlpatterns = [
     path("", include("registry.urls")),
     path("", include("scoring.urls")),
     path("", include("monitoring.urls")),
+    path("", include("governance.webhook_mlflow")),  # before the front of the tracking server, which takes the rest
     path("", include("registry.api.urls")),
+    path("", include("governance.webhook_api")),
     path("", include("governance.api")),
 ]
 handler400 = "governance.problems.bad_request"

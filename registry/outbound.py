@@ -33,12 +33,15 @@ _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
 _resolvers = ThreadPoolExecutor(8, thread_name_prefix="resolver")
 
 
-def demand(text: str, *, allowed: Collection[str] = (), schemes: Collection[str] = ("https", "http")) -> httpx.URL:
+def demand(text: str, *, allowed: Collection[str] = (), plain: Collection[str] | None = None) -> httpx.URL:
     """Return the URL if we may be sent there; Invalid says why not.
 
-    A name that does not resolve is let through: it may resolve later, and is judged then.
+    `plain`: which hosts, of the same form as `allowed`, may be spoken to without TLS; None: every one. A name that does
+    not resolve is let through: it may resolve later, and is judged then.
     """
-    url = _read(text, schemes)
+    url = _read(text)
+    if url.scheme == "http" and plain is not None and not _listed(url.host, plain):
+        raise Invalid(f"What is sent to {url.host} would go unencrypted. Begin the address with https://.")
     with suppress(Unavailable):
         _address(url.host, allowed)
     return url
@@ -86,7 +89,7 @@ class _Pinned(httpx.HTTPTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request to an address that was looked at."""
-        url = _read(str(request.url), ("https", "http"))
+        url = _read(str(request.url))
         address = _address(url.host, self._allowed)
         sent = httpx.Request(
             request.method,
@@ -104,7 +107,7 @@ def _authorities() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def _read(text: str, schemes: Collection[str]) -> httpx.URL:
+def _read(text: str) -> httpx.URL:
     """Return the URL in the one reading that is also connected to; Invalid when another reading is possible."""
     if not text.isascii() or not text.isprintable() or set(text) & set(" \\") or len(text) > _LONGEST:
         raise Invalid(
@@ -116,8 +119,8 @@ def _read(text: str, schemes: Collection[str]) -> httpx.URL:
         host, port = url.host, url.port
     except httpx.InvalidURL as error:
         raise Invalid(f"{text[:100]!r} is not an address: {error}.") from error
-    if url.scheme not in schemes:
-        raise Invalid(f"An address begins with {' or '.join(f'{name}://' for name in schemes)}, not {url.scheme!r}.")
+    if url.scheme not in ("https", "http"):
+        raise Invalid(f"An address begins with https:// or http://, not {url.scheme!r}.")
     if url.userinfo:
         raise Invalid("The address holds a username or password, which would be shown. Take it out of the address.")
     if port is not None and not 0 < port < 1 << 16:
@@ -141,13 +144,11 @@ def _demand_name(host: str) -> None:
 
 def _address(host: str, allowed: Collection[str]) -> Address:
     """Return an address of a host, after all of them were judged."""
-    known = {name.lower() for name in allowed}
     found = _resolved(host)
-    if host not in known:
-        networks = _networks(frozenset(known))
+    if not _listed(host, allowed):
         for address in found:
             reason = _reason_against(address)
-            if reason and not any(address in network for network in networks):
+            if reason and not _listed(str(address), allowed):
                 raise Invalid(
                     f"{host} is at {address}, which is {reason}: we are sent to public addresses only. Name another "
                     "host, or let the operator's settings allow this one (WEBHOOK_ALLOWED_HOSTS for webhooks)."
@@ -155,10 +156,20 @@ def _address(host: str, allowed: Collection[str]) -> Address:
     return found[0]
 
 
+def _listed(host: str, listed: Collection[str]) -> bool:
+    """Say whether a name or address is on a list of names, addresses and networks."""
+    if host in {item.lower() for item in listed}:
+        return True
+    with suppress(ValueError):
+        address = ip_address(host)
+        return any(address in network for network in _networks(frozenset(listed)))
+    return False
+
+
 @cache
-def _networks(allowed: frozenset[str]) -> list[IPv4Network | IPv6Network]:
+def _networks(listed: frozenset[str]) -> list[IPv4Network | IPv6Network]:
     found = []
-    for item in allowed:
+    for item in listed:
         with suppress(ValueError):
             found.append(ip_network(item))
     return found

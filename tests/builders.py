@@ -141,7 +141,7 @@ def a_version(
         files=changes.pop("files", model_files()),
         by=by,
         now=now(),
-        lineage={"source": "test"},
+        lineage=changes.pop("lineage", {"source": "test"}),
         data=sets,
         **changes,
     )

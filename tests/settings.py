@@ -14,6 +14,8 @@ os.environ.update(
     LOG_KEY_FILE=f"{HOME}/keys/log.key",
     WARRANT_VKEY_FILE=f"{HOME}/keys/warrant.vkey",
     WARRANT_KEY_FILE=f"{HOME}/keys/warrant.key",
+    WEBHOOK_PUBLIC_KEY_FILE=f"{HOME}/keys/webhook.public",
+    WEBHOOK_KEY_FILE=f"{HOME}/keys/webhook.key",
     SECRET_KEY="only for tests",
     PROCESS="web",
     PUBLIC_URL="http://127.0.0.1:8000",

@@ -15,6 +15,7 @@ _INHERITED = (
     *("PATH", "LD_LIBRARY_PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ"),
     *("DEBUG", "ALLOWED_HOSTS", "LOG_LEVEL", "LOG_ORIGIN", "ARTIFACTS", "PUBLISHED_LOG"),
     *("LOG_ANCHOR", "LOG_POLICY_FILE", "LOG_BACKLOG", "LOG_IS_PUBLIC"),
+    *("WEBHOOK_ALLOWED_HOSTS", "SSL_CERT_FILE", "SSL_CERT_DIR"),
 )
 _STORES = ("web", "scoring", "checks", "drift", "monitors", "train")  # who reads or writes artifacts
 _COMMANDS = "commands.json"
@@ -68,6 +69,7 @@ class Surroundings:
             "BROKER_URL": self.broker,
             "LOG_VKEY_FILE": str(folder / "keys" / "log.vkey"),
             "WARRANT_VKEY_FILE": str(folder / "keys" / "warrant.vkey"),
+            "WEBHOOK_PUBLIC_KEY_FILE": str(folder / "keys" / "webhook.public"),
             "TRACKING_SOCKET": self.tracking_socket,
             "PUBLIC_URL": f"http://{LOCAL}:{self.web_port}",
             "SCORING_URL": f"http://{LOCAL}:{self.scoring_port}",
@@ -86,7 +88,10 @@ class Surroundings:
 
     def remember(self) -> None:
         """Keep what `manage.py` needs to work on this platform while it runs."""
-        told = {"app": self.of("setup", "app"), "migrator": self.of("setup", "migrator", keys=("log", "warrant"))}
+        told = {
+            "app": self.of("setup", "app"),
+            "migrator": self.of("setup", "migrator", keys=("log", "warrant", "webhook")),
+        }
         write_whole(self.home.folder("secrets") / _COMMANDS, json.dumps(told))
 
 

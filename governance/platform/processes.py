@@ -22,7 +22,7 @@ def setup(told: Surroundings, *, people: bool) -> Process:
     """Return the step that brings the database and keys to the state this code expects."""
     witness = ["--witness", f"http://{LOCAL}:{told.witness_port}"]
     argv = [sys.executable, "manage.py", "setup_platform", *witness, *(["--people"] if people else [])]
-    env = told.of("setup", "migrator", keys=("log", "warrant"))
+    env = told.of("setup", "migrator", keys=("log", "warrant", "webhook"))
     return Process("setup", argv, env, restart=False)
 
 
@@ -54,6 +54,7 @@ def helpers(told: Surroundings) -> list[Process]:
         _worker("drift", "drift", told.of("drift", "app")),
         _worker("monitors", "monitors", told.of("monitors", "app")),
         _worker("train", "train", told.of("train", "app")),
+        _worker("webhooks", "webhooks", told.of("webhooks", "app", keys=("webhook",)), pool="threads", at_once=8),
         _worker("governor", "governor", told.of("governor", "governor", keys=("warrant",))),
         _beat(told),
         tracking(told),
@@ -104,8 +105,8 @@ def _web(name: str, port: int, env: dict[str, str]) -> Process:
     return Process(name, argv, env, ready=healthy(port, "/ready"))
 
 
-def _worker(name: str, queue: str, env: dict[str, str]) -> Process:
-    options = f"-c 1 -Q {queue} -n {name}@countersign --without-gossip --without-mingle"
+def _worker(name: str, queue: str, env: dict[str, str], *, pool: str = "prefork", at_once: int = 1) -> Process:
+    options = f"-P {pool} -c {at_once} -Q {queue} -n {name}@countersign --without-gossip --without-mingle"
     return Process(name, _module("celery", "-A", "governance", "worker", *options.split()), env)
 
 

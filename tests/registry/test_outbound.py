@@ -67,9 +67,12 @@ def test_public_addresses_and_names_that_do_not_resolve_yet_are_taken():
         assert str(outbound.demand(address)) == address
 
 
-def test_a_scheme_may_be_left_out_of_those_that_are_taken():
-    with pytest.raises(Invalid, match="begins with https://, not 'http'"):
-        outbound.demand("http://1.1.1.1/", schemes=["https"])
+def test_plain_http_may_be_left_to_hosts_that_are_listed():
+    with pytest.raises(Invalid, match="unencrypted. Begin the address with https://"):
+        outbound.demand("http://1.1.1.1/", plain=["hooks.example", "1.1.1.2"])
+    for plain in ("1.1.1.1", "1.1.1.0/24"):
+        outbound.demand("http://1.1.1.1/", plain=[plain])
+    outbound.demand("http://hooks.invalid/", plain=["hooks.invalid"])
 
 
 @pytest.mark.parametrize("allowed", ["localhost", "127.0.0.0/8", "127.0.0.1"])

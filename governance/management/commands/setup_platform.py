@@ -13,6 +13,7 @@ from django.utils import timezone
 from governance import demo_people, privileges, roles
 from governance.policy_defaults import DEFAULTS
 from governance.retraining import TRAINER
+from governance.webhooks import sealing
 from registry import epochs, keys, people, policies, policy_file, proofs
 from registry.ledger import LOGS
 from registry.models import Policy, User
@@ -52,7 +53,7 @@ class Command(BaseCommand):
 
 
 def make_keys(*, post_quantum: bool = False) -> None:
-    """Make the keys of both logs and of warrants, unless they are there; `post_quantum`: a second one for each log."""
+    """Make the keys of both logs, warrants and webhooks, unless they are there; `post_quantum`: two for each log."""
     private, public = Path(settings.LOG_KEY_FILE), settings.LOG_VKEY_FILE
     for log in LOGS:
         keys.ensure(private.with_suffix(f".{log}.key"), public.with_suffix(f".{log}.vkey"), proofs.origin(log))
@@ -60,6 +61,7 @@ def make_keys(*, post_quantum: bool = False) -> None:
             second = private.with_suffix(f".{log}.mldsa.key"), public.with_suffix(f".{log}.mldsa.vkey")
             keys.ensure(*second, proofs.origin(log), MLDSA44)
     keys.ensure(Path(settings.WARRANT_KEY_FILE), settings.WARRANT_VKEY_FILE, f"{settings.LOG_ORIGIN}/warrants")
+    sealing.ensure(Path(settings.WEBHOOK_KEY_FILE), settings.WEBHOOK_PUBLIC_KEY_FILE)
 
 
 def write_policy(witness: str | None) -> None:

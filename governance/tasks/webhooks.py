@@ -1,0 +1,33 @@
+"""For the worker that sends webhooks, who alone can open their secrets."""
+
+from uuid import UUID
+
+from celery import current_app, shared_task
+from django.utils import timezone
+
+from governance.webhooks import deliveries
+
+AT_ONCE = 20  # deliveries of one webhook until it rings for itself again
+FORGOTTEN = 10  # seconds until a ring that nobody heard is forgotten
+
+
+@shared_task
+def follow_the_log() -> None:
+    """Find what webhooks are owed, and ring for each that has something due."""
+    while deliveries.follow(timezone.now()):
+        continue
+    for webhook in deliveries.due(timezone.now()):
+        ring(str(webhook))
+
+
+@shared_task
+def deliver(webhook: str) -> None:
+    """Deliver to one webhook what is due."""
+    for _ in range(AT_ONCE):
+        if not deliveries.deliver_next(UUID(webhook), timezone.now()):
+            break
+
+
+def ring(webhook: str) -> None:
+    """Ask that somebody deliver to a webhook now; unheard, it is asked again within a second."""
+    current_app.send_task(deliver.name, [webhook], queue="webhooks", expires=FORGOTTEN)

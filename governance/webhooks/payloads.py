@@ -1,0 +1,148 @@
+"""What an event says, read from its entry and the rows that the entry is about: the same each time it is asked.
+
+MLflow's payloads are those of `mlflow.webhooks.types`. Ours name model, version, page and entry, and repeat the entry's
+facts, which hold no personal data.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.urls import reverse
+
+from governance.webhooks import events
+from registry import canonical, ledger, versions
+from registry.models import Alias, LedgerEntry, ModelVersion, RegisteredModel, Tag
+
+Payload = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class About:
+    """An entry, and the model and version it is about."""
+
+    entry: LedgerEntry
+    model: RegisteredModel
+    version: ModelVersion | None
+
+
+def about(entry: LedgerEntry) -> About | None:
+    """Return what an entry is about; None when that is no model."""
+    for identifier in ledger.identifiers("version", [entry]):
+        version = ModelVersion.objects.select_related("model", "registered_by").filter(pk=identifier).first()
+        return About(entry, version.model, version) if version else None
+    for identifier in ledger.identifiers("model", [entry]):
+        model = RegisteredModel.objects.filter(pk=identifier).first()
+        return About(entry, model, None) if model else None
+    return None
+
+
+def of(event: str, entry: LedgerEntry, subject: About | None) -> Payload | None:
+    """Return the data of an event; None when the entry means something else, or nothing by this name."""
+    if event in events.OURS:
+        return _ours(entry, subject)
+    return _MLFLOW[event](subject) if subject and event in _MLFLOW else None
+
+
+def example(event: str) -> Payload:
+    """Return data for a test, as MLflow sends them."""
+    if not events.for_mlflow(event):
+        return {"model": "example_model", "version": 1, "facts": {}, "url": settings.PUBLIC_URL, "entry": None}
+    named = {"name": "example_model", "version": "1", "key": "example_key", "value": "example_value"}
+    named |= {"alias": "example_alias", "source": "models:/123", "run_id": "abcd1234abcd5678"}
+    named |= {"description": "An example"}
+    return {"tags": {"example_key": "example_value"}, **named} if event.endswith("created") else named
+
+
+def page(subject: About) -> str:
+    """Return the address of the page that shows what an event is about."""
+    if subject.version:
+        return settings.PUBLIC_URL + reverse("version", args=[subject.model.name, subject.version.number])
+    return settings.PUBLIC_URL + reverse("model", args=[subject.model.name])
+
+
+def _ours(entry: LedgerEntry, subject: About | None) -> Payload:
+    leaf = entry.leaf_row  # type: ignore[attr-defined]
+    place = {"log": entry.log, "index": leaf.index, "id": str(entry.uuid)}
+    return {
+        "model": subject and subject.model.name,
+        "version": subject and subject.version and subject.version.number,
+        "subject": entry.subject,
+        "facts": ledger.facts_of(entry),
+        "url": page(subject) if subject else settings.PUBLIC_URL,
+        "entry": place,
+    }
+
+
+def _model(subject: About) -> Payload:
+    model = subject.model
+    tags = Tag.objects.filter(model=model, version=None, set_at=model.created_at)
+    return {"name": model.name, "tags": _pairs(tags), "description": model.description or None}
+
+
+def _version(subject: About) -> Payload | None:
+    version = subject.version
+    if version is None:
+        return None
+    tags = Tag.objects.filter(version=version, set_at=version.registered_at)
+    return {
+        **_named(version),
+        "source": version.lineage.get("source") or "",
+        "run_id": version.lineage.get("run_id") or None,
+        "tags": _pairs(tags),
+        "description": version.description or None,
+    }
+
+
+def _tag_set(subject: About) -> Payload | None:
+    row = _tag(subject)
+    return {**_named(row.version), "key": row.key, "value": row.value} if row and row.value is not None else None
+
+
+def _tag_deleted(subject: About) -> Payload | None:
+    row = _tag(subject)
+    return {**_named(row.version), "key": row.key} if row and row.value is None else None
+
+
+def _tag(subject: About) -> Tag | None:
+    """Return the row that the entry of a version's tag is about, unless the tag came with the version itself."""
+    digest = ledger.facts_of(subject.entry).get("tag")
+    if subject.version is None or subject.entry.at == subject.version.registered_at:
+        return None
+    rows = Tag.objects.filter(version=subject.version, set_at=subject.entry.at).select_related("version__model")
+    return next((row for row in rows if canonical.digest(versions.tag_record(row)) == digest), None)
+
+
+def _alias_created(subject: About) -> Payload | None:
+    row = _alias(subject)
+    return {**_named(row.version), "alias": row.name} if row and row.version else None
+
+
+def _alias_deleted(subject: About) -> Payload | None:
+    row = _alias(subject)
+    return {"name": subject.model.name, "alias": row.name} if row and row.version is None else None
+
+
+def _alias(subject: About) -> Alias | None:
+    digest = ledger.facts_of(subject.entry).get("alias")
+    rows = Alias.objects.filter(model=subject.model, set_at=subject.entry.at).select_related("version__model")
+    return next((row for row in rows if canonical.digest(row.name) == digest), None)
+
+
+def _named(version: ModelVersion | None) -> Payload:
+    return {"name": version.model.name, "version": str(version.number)} if version else {}
+
+
+def _pairs(tags: Any) -> dict[str, str]:
+    return {tag.key: tag.value for tag in tags if tag.value is not None}
+
+
+_MLFLOW: dict[str, Callable[[About], Payload | None]] = {
+    "registered_model.created": _model,
+    "model_version.created": _version,
+    "model_version_tag.set": _tag_set,
+    "model_version_tag.deleted": _tag_deleted,
+    "model_version_alias.created": _alias_created,
+    "model_version_alias.deleted": _alias_deleted,
+}
