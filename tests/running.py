@@ -98,7 +98,7 @@ def platform(home: Path) -> Iterator[Platform]:
     process = subprocess.Popen(
         [sys.executable, "-m", "governance.platform", "run"],
         cwd=ROOT,
-        env={**kept, **ports, "COUNTERSIGN_HOME": str(home)},
+        env={**kept, **ports, "COUNTERSIGN_HOME": str(home), "WEBHOOK_ALLOWED_HOSTS": "127.0.0.1"},
         start_new_session=True,
     )
     urls = [f"http://127.0.0.1:{port}" for port in ports.values()]

@@ -39,7 +39,7 @@ def follow(now: datetime) -> bool:
     if top is None:
         return False
     subscribed = list(subscriptions.current().filter(status=ACTIVE))
-    entered = {events.NAMES[name] for says in subscribed for name in says.events if name in events.NAMES}
+    entered = {event for says in subscribed for name in says.events for event in events.NAMES.get(name, ())}
     rows = list(placed.filter(entry__event__in=entered).select_related("entry").order_by("index")[:_BATCH])
     for leaf in rows:
         Delivery.objects.bulk_create(_owed(leaf.entry, subscribed, now), ignore_conflicts=True)

@@ -1,4 +1,4 @@
-"""The names of what webhooks tell, and the entry of the governance log that each of them comes from.
+"""The names of what webhooks tell, and the entries of the governance log that each of them comes from.
 
 MLflow's names are those of its webhook API. Ours are the log's own, after `countersign.`.
 """
@@ -11,21 +11,26 @@ from scoring.events import Event as Scoring
 
 PREFIX = "countersign."
 _OURS = (
-    *(Registry.MODEL_REGISTERED, Registry.VERSION_REGISTERED),
+    *(
+        Registry.MODEL_REGISTERED,
+        Registry.VERSION_REQUESTED,
+        Registry.VERSION_REGISTERED,
+        Registry.REGISTRATION_REFUSED,
+    ),
     *(Monitoring.CHECK_PERFORMED, Monitoring.ALERT_RAISED, Monitoring.ALERT_ANSWERED),
     *(Governance.APPROVAL_REQUESTED, Governance.APPROVAL_SIGNED, Governance.APPROVAL_REFUSED),
     *(Governance.DEPLOYMENT_ORDERED, Governance.ORDER_REFUSED, Scoring.DEPLOYMENT_MADE, Scoring.DEPLOYMENT_REFUSED),
     *(Governance.CASE_OPENED, Governance.CASE_ENDED, Governance.DOSSIER_ISSUED),
 )
-MLFLOW: dict[str, str] = {
-    "registered_model.created": Registry.MODEL_REGISTERED,
-    "model_version.created": Registry.VERSION_REGISTERED,
-    "model_version_tag.set": Registry.MODEL_TAGGED,
-    "model_version_tag.deleted": Registry.MODEL_TAGGED,
-    "model_version_alias.created": Registry.MODEL_ALIASED,
-    "model_version_alias.deleted": Registry.MODEL_ALIASED,
+MLFLOW: dict[str, tuple[str, ...]] = {
+    "registered_model.created": (Registry.MODEL_REGISTERED,),
+    "model_version.created": (Registry.VERSION_REQUESTED, Registry.VERSION_REGISTERED),  # whichever came first
+    "model_version_tag.set": (Registry.MODEL_TAGGED,),
+    "model_version_tag.deleted": (Registry.MODEL_TAGGED,),
+    "model_version_alias.created": (Registry.MODEL_ALIASED,),
+    "model_version_alias.deleted": (Registry.MODEL_ALIASED,),
 }
-OURS: dict[str, str] = {PREFIX + event: event for event in _OURS}
+OURS: dict[str, tuple[str, ...]] = {PREFIX + event: (event,) for event in _OURS}
 # After which the gate of a version may stand elsewhere.
 GATE = tuple(
     PREFIX + event
@@ -55,7 +60,7 @@ def named(names: list[str]) -> list[str]:
 
 def of_entry(event: str) -> list[str]:
     """Return the names under which an entry with this event may be told."""
-    return [name for name, entered in NAMES.items() if entered == event]
+    return [name for name, entered in NAMES.items() if event in entered]
 
 
 def for_mlflow(name: str) -> bool:

@@ -12,26 +12,32 @@ from django.conf import settings
 from django.urls import reverse
 
 from governance.webhooks import events
-from registry import canonical, ledger, versions
-from registry.models import Alias, LedgerEntry, ModelVersion, RegisteredModel, Tag
+from registry import canonical, labels, ledger
+from registry.ledger import Event
+from registry.models import Alias, LedgerEntry, ModelVersion, RegisteredModel, Registration, Tag
 
 Payload = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class About:
-    """An entry, and the model and version it is about."""
+    """An entry, and the model and the number of it that the entry is about."""
 
     entry: LedgerEntry
     model: RegisteredModel
-    version: ModelVersion | None
+    registration: Registration | None
+
+    @property
+    def version(self) -> ModelVersion | None:
+        """The version under that number, once there is one."""
+        return getattr(self.registration, "version", None)
 
 
 def about(entry: LedgerEntry) -> About | None:
     """Return what an entry is about; None when that is no model."""
     for identifier in ledger.identifiers("version", [entry]):
-        version = ModelVersion.objects.select_related("model", "registered_by").filter(pk=identifier).first()
-        return About(entry, version.model, version) if version else None
+        found = Registration.objects.select_related("model", "version").filter(pk=identifier).first()
+        return About(entry, found.model, found) if found else None
     for identifier in ledger.identifiers("model", [entry]):
         model = RegisteredModel.objects.filter(pk=identifier).first()
         return About(entry, model, None) if model else None
@@ -57,8 +63,8 @@ def example(event: str) -> Payload:
 
 def page(subject: About) -> str:
     """Return the address of the page that shows what an event is about."""
-    if subject.version:
-        return settings.PUBLIC_URL + reverse("version", args=[subject.model.name, subject.version.number])
+    if subject.registration:
+        return settings.PUBLIC_URL + reverse("version", args=[subject.model.name, subject.registration.number])
     return settings.PUBLIC_URL + reverse("model", args=[subject.model.name])
 
 
@@ -67,7 +73,7 @@ def _ours(entry: LedgerEntry, subject: About | None) -> Payload:
     place = {"log": entry.log, "index": leaf.index, "id": str(entry.uuid)}
     return {
         "model": subject and subject.model.name,
-        "version": subject and subject.version and subject.version.number,
+        "version": subject and subject.registration and subject.registration.number,
         "subject": entry.subject,
         "facts": ledger.facts_of(entry),
         "url": page(subject) if subject else settings.PUBLIC_URL,
@@ -77,61 +83,56 @@ def _ours(entry: LedgerEntry, subject: About | None) -> Payload:
 
 def _model(subject: About) -> Payload:
     model = subject.model
-    tags = Tag.objects.filter(model=model, version=None, set_at=model.created_at)
+    tags = Tag.objects.filter(model=model, registration=None, set_at=model.created_at)
     return {"name": model.name, "tags": _pairs(tags), "description": model.description or None}
 
 
 def _version(subject: About) -> Payload | None:
-    version = subject.version
-    if version is None:
+    asked = subject.registration
+    pinned = subject.entry.event == Event.VERSION_REGISTERED
+    if asked is None or (pinned and subject.entry.at != asked.asked_at):  # it was told of when it was asked for
         return None
-    tags = Tag.objects.filter(version=version, set_at=version.registered_at)
-    return {
-        **_named(version),
-        "source": version.lineage.get("source") or "",
-        "run_id": version.lineage.get("run_id") or None,
-        "tags": _pairs(tags),
-        "description": version.description or None,
-    }
+    known = {"source": asked.source, "run_id": asked.run_id or None}
+    return {**_named(asked), **known, "tags": asked.tags, "description": asked.description or None}
 
 
 def _tag_set(subject: About) -> Payload | None:
     row = _tag(subject)
-    return {**_named(row.version), "key": row.key, "value": row.value} if row and row.value is not None else None
+    return {**_named(row.registration), "key": row.key, "value": row.value} if row and row.value is not None else None
 
 
 def _tag_deleted(subject: About) -> Payload | None:
     row = _tag(subject)
-    return {**_named(row.version), "key": row.key} if row and row.value is None else None
+    return {**_named(row.registration), "key": row.key} if row and row.value is None else None
 
 
 def _tag(subject: About) -> Tag | None:
     """Return the row that the entry of a version's tag is about, unless the tag came with the version itself."""
-    digest = ledger.facts_of(subject.entry).get("tag")
-    if subject.version is None or subject.entry.at == subject.version.registered_at:
+    digest, asked = ledger.facts_of(subject.entry).get("tag"), subject.registration
+    if asked is None or subject.entry.at == asked.asked_at:
         return None
-    rows = Tag.objects.filter(version=subject.version, set_at=subject.entry.at).select_related("version__model")
-    return next((row for row in rows if canonical.digest(versions.tag_record(row)) == digest), None)
+    rows = Tag.objects.filter(registration=asked, set_at=subject.entry.at).select_related("registration__model")
+    return next((row for row in rows if canonical.digest(labels.tag_record(row)) == digest), None)
 
 
 def _alias_created(subject: About) -> Payload | None:
     row = _alias(subject)
-    return {**_named(row.version), "alias": row.name} if row and row.version else None
+    return {**_named(row.registration), "alias": row.name} if row and row.registration else None
 
 
 def _alias_deleted(subject: About) -> Payload | None:
     row = _alias(subject)
-    return {"name": subject.model.name, "alias": row.name} if row and row.version is None else None
+    return {"name": subject.model.name, "alias": row.name} if row and row.registration is None else None
 
 
 def _alias(subject: About) -> Alias | None:
     digest = ledger.facts_of(subject.entry).get("alias")
-    rows = Alias.objects.filter(model=subject.model, set_at=subject.entry.at).select_related("version__model")
+    rows = Alias.objects.filter(model=subject.model, set_at=subject.entry.at).select_related("registration__model")
     return next((row for row in rows if canonical.digest(row.name) == digest), None)
 
 
-def _named(version: ModelVersion | None) -> Payload:
-    return {"name": version.model.name, "version": str(version.number)} if version else {}
+def _named(registration: Registration | None) -> Payload:
+    return {"name": registration.model.name, "version": str(registration.number)} if registration else {}
 
 
 def _pairs(tags: Any) -> dict[str, str]:

@@ -17,12 +17,21 @@ from governance.privileges import APP, GOVERNOR, ROLES, SCORING, SEQUENCER
 from tests import running
 
 PROCESSES = {
-    **dict.fromkeys(("web", "worker", "intake", "checks", "drift", "monitors", "train", "beat"), APP),
+    **dict.fromkeys(("web", "worker", "intake", "checks", "drift", "monitors", "train", "webhooks", "beat"), APP),
     "scoring": SCORING,
     "governor": GOVERNOR,
     "sequencer": SEQUENCER,
 }
-TALK = {"web", "scoring", "worker", "monitors", "train", "governor", "sequencer"}  # who asks the database unasked
+TALK = {
+    "web",
+    "scoring",
+    "worker",
+    "monitors",
+    "train",
+    "webhooks",
+    "governor",
+    "sequencer",
+}  # who asks the database unasked
 TABLES = {model._meta.db_table: model for model in privileges.models()}
 APPEND_ONLY = {table: model for table, model in TABLES.items() if table not in privileges.UPDATES}
 

@@ -13,7 +13,7 @@ from governance.models import Delivery, DeliveryAttempt, Webhook, WebhookRevisio
 from governance.privileges import EVENTS
 from governance.webhooks import deliveries, events, sealing, subscriptions
 from governance.webhooks.subscriptions import Caretaker
-from registry import versions
+from registry import labels, registrations, versions
 from registry.models import LedgerEntry
 from registry.refusals import Conflict, Invalid, Mismatch, NotAllowed, Unavailable, Unknown
 from tests import builders
@@ -63,11 +63,11 @@ def test_what_mlflow_tells_is_told_in_its_form_and_order(committed, here):
     ada, now = committed.ada, builders.now
     model = versions.register_model(name="fraud", description="Cards", by=ada, now=now())
     version = builders.a_version(ada, data=False, tags={"team": "cards"}, description="First")
-    versions.tag(model=model, version=version, key="stage", value="ready", by=ada, now=now())
-    versions.tag(model=model, version=None, key="of the model", value="is no event", by=ada, now=now())
-    versions.tag(model=model, version=version, key="stage", value=None, by=ada, now=now())
-    versions.alias(model=model, name="candidate", version=version, by=ada, now=now())
-    versions.alias(model=model, name="candidate", version=None, by=ada, now=now())
+    labels.tag(model=model, registration=version.registration, key="stage", value="ready", by=ada, now=now())
+    labels.tag(model=model, registration=None, key="of the model", value="is no event", by=ada, now=now())
+    labels.tag(model=model, registration=version.registration, key="stage", value=None, by=ada, now=now())
+    labels.alias(model=model, name="candidate", registration=version.registration, by=ada, now=now())
+    labels.alias(model=model, name="candidate", registration=None, by=ada, now=now())
     assert len(deliver(webhook)) == 6
 
     got = told(here)
@@ -95,6 +95,25 @@ def test_what_mlflow_tells_is_told_in_its_form_and_order(committed, here):
     assert headers["X-MLflow-Signature"] == f"v1,{code}"
     assert headers["Content-Type"] == "application/json"
     assert deliver(webhook) == []  # nothing is told twice
+
+
+def test_a_version_is_told_of_once_when_it_is_asked_for(committed, here):
+    webhook = a_webhook(committed, here.url, "model_version.created", "countersign.registration.refused")
+    model, ada = builders.a_model(committed.ada), committed.ada
+    asked = registrations.ask(
+        model=model, source="runs:/1/model", run_id="1", tags={"team": "cards"}, by=ada, now=builders.now()
+    )
+    deliver(webhook)
+    assert [item["data"] for item in told(here)] == [
+        {"name": "fraud", "version": "1", "source": "runs:/1/model", "run_id": "1", "tags": {"team": "cards"}}
+        | {"description": None}
+    ]
+    kind, now = registrations.Kind.FAILED, builders.now()
+    registrations.refuse(registration=asked, kind=kind, reason="A symlink.", now=now)
+    deliver(webhook)
+    last = told(here)[-1]
+    assert (last["entity"], last["action"], last["data"]["version"]) == ("registration", "refused", 1)
+    assert len(here.got) == 2
 
 
 def test_our_own_events_tell_verdicts_signatures_and_deployments(committed, here):
@@ -321,7 +340,7 @@ def test_a_delivery_is_repeated_under_an_identifier_of_its_own(committed, here):
 
 
 def test_every_name_comes_from_an_event_that_somebody_enters():
-    assert set(events.NAMES.values()) <= set(EVENTS)
+    assert {event for entered in events.NAMES.values() for event in entered} <= set(EVENTS)
     assert set(events.GATE) <= set(events.OURS)
 
 
