@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, Exists, Max, OuterRef, Prefetch, QuerySet
+from django.db.models import Count, Exists, Max, OuterRef, Prefetch, Q, QuerySet
 
 from governance.events import Event
 from governance.models import Delivery, DeliveryAttempt, Followed, Webhook, WebhookRevision
@@ -76,7 +76,7 @@ def waiting(now: datetime) -> QuerySet[Any]:
 
 def due(now: datetime) -> list[UUID]:
     """Return the webhooks with a delivery that is due."""
-    rows = waiting(now).exclude(due__gt=now).order_by()
+    rows = waiting(now).filter(Q(due=None) | Q(due__lte=now)).order_by()
     active = subscriptions.current().filter(status=ACTIVE).values("webhook")
     return list(dict.fromkeys(rows.filter(webhook__in=active).values_list("webhook", flat=True)))
 

@@ -24,7 +24,7 @@ def token(platform):
     done = subprocess.run(
         [sys.executable, "manage.py", "issue_token", "olivia", "--name", "hooks"],
         cwd=running.ROOT,
-        env=platform.environment(),
+        env=next(told for told in platform.processes().values() if told["PROCESS"] == "web"),
         capture_output=True,
         text=True,
         check=True,
@@ -52,7 +52,7 @@ def here():
 
 
 def until(found):
-    end = time.monotonic() + running.PATIENCE
+    end = time.monotonic() + 40
     while not (value := found()) and time.monotonic() < end:
         time.sleep(0.05)
     return value
@@ -113,9 +113,8 @@ def test_a_stock_client_lists_by_pages(client, here):
 
 
 REFUSED = {
-    "http://127.0.0.2:1/": "loopback",
+    "https://127.0.0.2/": "loopback",
     "http://localhost/": "unencrypted",
-    "https://localhost/": "loopback",
     "https://10.0.0.1/": "private",
     "https://169.254.169.254/": "link-local",
     "https://[::ffff:127.0.0.1]/": "loopback",
@@ -128,7 +127,7 @@ REFUSED = {
 @pytest.mark.parametrize("url", REFUSED)
 def test_a_stock_client_is_told_at_once_why_a_target_is_refused(client, url):
     before = len(client.list_webhooks())
-    with pytest.raises(MlflowException, match=REFUSED[url] if url != "http://127.0.0.2:1/" else ".") as refused:
+    with pytest.raises(MlflowException, match=REFUSED[url]) as refused:
         client.create_webhook("hook", url, ["model_version.created"])
     assert refused.value.error_code == "INVALID_PARAMETER_VALUE"
     assert len(client.list_webhooks()) == before
