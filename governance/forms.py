@@ -1,4 +1,4 @@
-"""What people fill in about a version. The services judge it; a form only reads it and keeps what was typed."""
+"""What people fill in. The services judge it; a form only reads it and keeps what was typed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 
 from governance.approvals import MEANINGS
+from governance.webhooks import events
 
 CHOICES = {"approve": "Approve", "reject": "Reject"}
 
@@ -76,6 +77,38 @@ class PeriodForm(Form):
 
     start = forms.DateTimeField(label="From (UTC)", widget=_MOMENT)
     until = forms.DateTimeField(label="Until, not included (UTC)", widget=_MOMENT, required=False)
+
+
+class WebhookForm(Form):
+    """Who is told what, and where."""
+
+    name = forms.CharField(label="Name", max_length=63, help_text="Letters, digits, dots, underscores and hyphens.")
+    kind = forms.ChoiceField(
+        label="Kind",
+        choices=[
+            ("webhook", "Events, as MLflow sends them"),
+            ("github-status", "Commit status at GitHub"),
+            ("gitlab-status", "Commit status at GitLab"),
+        ],
+        help_text="A commit status tells the gate of a version; its address has {sha} where the commit goes.",
+    )
+    url = forms.CharField(label="Address", max_length=2000)
+    tells = forms.MultipleChoiceField(
+        label="Events",
+        choices=[(name, name) for name in events.NAMES],
+        required=False,
+        widget=forms.SelectMultiple(attrs={"size": 8}),
+        help_text="Of a commit status they are given.",
+    )
+    model = forms.CharField(label="Only about this model", max_length=120, required=False)
+    secret = forms.CharField(
+        label="Secret",
+        max_length=1000,
+        required=False,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text="It signs each event, or is the token for a commit status. Nobody can read it again.",
+    )
 
 
 def bands(data: Mapping[str, Any] | None, initial: list[dict[str, Any]]) -> Any:

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from governance.views import catalogue, dossiers, health, versions
+from governance.views import catalogue, dossiers, health, versions, webhooks
 
 _VERSION = "models/<str:name>/versions/<int:number>"
 
@@ -24,6 +24,11 @@ urlpatterns = [
     path("dossiers/<uuid:dossier_id>", dossiers.dossier_page, name="dossier"),
     path("dossiers/<uuid:dossier_id>/state", dossiers.dossier_fragment, name="dossier-state"),
     path("dossiers/<uuid:dossier_id>/archive", dossiers.dossier_archive, name="dossier-archive"),
+    path("webhooks", webhooks.webhook_list, name="webhooks"),
+    path("webhooks/<uuid:webhook_id>", webhooks.webhook_page, name="webhook"),
+    path("webhooks/<uuid:webhook_id>/status", webhooks.set_status, name="webhook-status"),
+    path("webhooks/<uuid:webhook_id>/test", webhooks.test, name="test-webhook"),
+    path("webhooks/<uuid:webhook_id>/repeat", webhooks.repeat, name="repeat-delivery"),
     path("health", health.health, name="health"),
     path("ready", health.ready, name="ready"),
     path("", include("registry.urls")),

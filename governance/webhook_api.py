@@ -4,7 +4,6 @@ import time
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
 from django.urls import path
 from django.utils import timezone
 from rest_framework.request import Request
@@ -19,7 +18,7 @@ from registry import versions
 from registry.api.access import actor_of, holds
 from registry.refusals import Invalid, Unknown
 
-READ, MANAGE, OWN = "registry.read", "governance.manage_webhooks", "registry.register_version"
+READ = "registry.read"
 PATIENCE = 15.0  # seconds that somebody waits for a test
 _PAGE = 100
 _TEXTS = ("name", "url", "description", "secret", "status")
@@ -113,13 +112,13 @@ class Repeat(APIView):
         made = deliveries.repeat(
             delivery=deliveries.named(delivery_id, webhook_id), by=caretaker(request), now=timezone.now()
         )
-        ring(webhook_id)
+        tasks.wake(webhook_id)
         return Response({"delivery": made.pk, "repeats": delivery_id}, status=202)
 
 
 def caretaker(request: Request) -> Caretaker:
     """Return the caller, and whose webhooks they look after with the token they sent."""
-    return Caretaker(actor_of(request), everything=holds(request, MANAGE), own_models=holds(request, OWN))
+    return Caretaker.of(actor_of(request), lambda permission: holds(request, permission))
 
 
 def described(says: WebhookRevision) -> dict[str, Any]:
@@ -142,16 +141,11 @@ def described(says: WebhookRevision) -> dict[str, Any]:
     }
 
 
-def ring(webhook: UUID) -> None:
-    """Wake the worker that sends, once what was asked for is committed; unheard, it comes by within seconds."""
-    transaction.on_commit(lambda: tasks.ring(str(webhook)))
-
-
 def tried(by: Caretaker, webhook_id: UUID | str, event: str | None) -> dict[str, Any]:
     """Send an example through the worker and wait for what becomes of it, as MLflow's WebhookTestResult has it."""
     webhook = subscriptions.named(webhook_id, by).webhook
     made = deliveries.test(webhook=webhook, event=event, by=by, now=timezone.now())
-    ring(webhook.pk)
+    tasks.wake(webhook.pk)
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if attempt := made.attempts.first():

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import flask
+from mlflow.entities.model_registry import ModelVersionTag, RegisteredModelTag
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.protos.databricks_pb2 import ErrorCode
 from mlflow.store.entities.paged_list import PagedList
@@ -40,6 +41,18 @@ class Store(RestStore):
 
     def __init__(self, store_uri: str, tracking_uri: str | None = None) -> None:
         super().__init__(partial(_credentials, store_uri.removeprefix(_SCHEME)))
+
+    def create_registered_model(self, name: str, tags: Any = None, *given: Any, **more: Any) -> Any:
+        """Register a model: that server hands over tags as messages, where the client's store wants entities."""
+        made = [RegisteredModelTag(tag.key, tag.value) for tag in tags or ()]
+        return super().create_registered_model(name, made, *given, **more)
+
+    def create_model_version(
+        self, name: str, source: str, run_id: str | None = None, tags: Any = None, *given: Any, **more: Any
+    ) -> Any:
+        """Register a version: of its tags the same is true."""
+        made = [ModelVersionTag(tag.key, tag.value) for tag in tags or ()]
+        return super().create_model_version(name, source, run_id, made, *given, **more)
 
     def _call_endpoint(self, *given: Any, **more: Any) -> Any:
         return _passed_on(super()._call_endpoint, *given, **more)

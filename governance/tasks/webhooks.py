@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from celery import current_app, shared_task
+from django.db import transaction
 from django.utils import timezone
 
 from governance.webhooks import deliveries
@@ -31,3 +32,8 @@ def deliver(webhook: str) -> None:
 def ring(webhook: str) -> None:
     """Ask that somebody deliver to a webhook now; unheard, it is asked again within a second."""
     current_app.send_task(deliver.name, [webhook], queue="webhooks", expires=FORGOTTEN)
+
+
+def wake(webhook: UUID) -> None:
+    """Ring once what the caller asked for is committed."""
+    transaction.on_commit(lambda: ring(str(webhook)))

@@ -5,7 +5,7 @@ loses nothing; what it had sent already may be sent once more, under the same id
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -27,6 +27,7 @@ IN_ORDER = 3  # so often is the oldest tried before others may overtake it
 FORGOTTEN = timedelta(days=2)  # longer than all attempts take
 _FIRST_WAIT, _LONGEST_WAIT = 2.0, 3600.0  # seconds
 _BATCH = 500  # entries followed at once
+_ATTEMPTS = Prefetch("attempts", DeliveryAttempt.objects.order_by("number"))
 
 
 @transaction.atomic
@@ -136,7 +137,7 @@ def _wait(number: int) -> timedelta:
 def log(webhook: Webhook) -> QuerySet[Delivery]:
     """Return the deliveries of a webhook with their attempts, the newest first."""
     rows = Delivery.objects.filter(webhook=webhook).select_related("entry__leaf_row", "asked_by")
-    return rows.prefetch_related(Prefetch("attempts", DeliveryAttempt.objects.order_by("number"))).order_by("-pk")
+    return rows.prefetch_related(_ATTEMPTS).order_by("-pk")
 
 
 def named(identifier: UUID, webhook: UUID) -> Delivery:
@@ -153,6 +154,12 @@ def state(delivery: Delivery) -> str:
     if not attempts or attempts[-1].due_at:
         return "waiting"
     return "arrived" if attempts[-1].arrived else "failed"
+
+
+def states(webhooks: Collection[UUID]) -> dict[UUID, str]:
+    """Return what became of the newest delivery of each webhook, where there is one."""
+    rows = Delivery.objects.filter(webhook__in=webhooks).prefetch_related(_ATTEMPTS)
+    return {row.webhook_id: state(row) for row in rows.order_by("webhook", "-pk").distinct("webhook")}
 
 
 @transaction.atomic

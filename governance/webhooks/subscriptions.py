@@ -5,7 +5,7 @@ address may be a secret by itself (a chat's incoming hook), so nobody else sees 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,6 +23,7 @@ from registry.ids import is_identifier
 from registry.models import RegisteredModel, User
 from registry.refusals import Invalid, NotAllowed, Unknown
 
+MANAGE, OWN = "governance.manage_webhooks", "registry.register_version"  # of everything; of one's own models
 ACTIVE, DISABLED, REMOVED = "ACTIVE", "DISABLED", "REMOVED"
 PLAIN, GITHUB, GITLAB = "webhook", "github-status", "gitlab-status"
 KINDS = (PLAIN, GITHUB, GITLAB)
@@ -39,6 +40,11 @@ class Caretaker:
     everything: bool
     own_models: bool
 
+    @classmethod
+    def of(cls, user: User, holds: Callable[[str], bool]) -> "Caretaker":
+        """Return somebody with the permissions they hold here and now."""
+        return cls(user, everything=holds(MANAGE), own_models=holds(OWN))
+
     def reach(self) -> Q:
         """Return the condition on revisions of webhooks that they look after."""
         own = Q(webhook__model__owner=self.user) if self.own_models else Q(pk=None)
@@ -49,7 +55,7 @@ class Caretaker:
         if self.everything or (self.own_models and model and model.owner_id == self.user.pk):
             return
         raise NotAllowed(
-            "A webhook of everything needs the permission governance.manage_webhooks, one of a single model its owner. "
+            f"A webhook of everything needs the permission {MANAGE}, one of a single model its owner. "
             "Name a model of yours (`model` at /api/v1/webhooks), or ask an operator."
         )
 

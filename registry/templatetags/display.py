@@ -33,6 +33,10 @@ _LOOKS = {
     "answered": ("✓", "Answered", "plain"),
     "approve": ("✓", "Approved", "good"),
     "reject": ("✗", "Rejected", "bad"),
+    "arrived": ("✓", "Arrived", "good"),
+    "failed": ("✗", "Given up", "bad"),
+    "ACTIVE": ("✓", "Active", "good"),
+    "DISABLED": ("–", "Disabled", "plain"),
 }
 
 

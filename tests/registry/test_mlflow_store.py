@@ -67,6 +67,7 @@ def server(platform, installed, tmp_path_factory):
         process.terminate()
         process.wait(60)
         log.close()
+        print((folder / "log").read_text()[-3000:])
 
 
 @pytest.fixture
@@ -88,6 +89,12 @@ def test_what_is_registered_there_is_registered_here_by_who_called(platform, cli
     assert (found["owner"], found["description"], found["tags"]) == ("ada", "Through another server", {"team": "cards"})
     assert client.get_registered_model(name).tags == {"team": "cards"}
     assert [model.name for model in client.search_registered_models(f"name = '{name}'")] == [name]
+    made = client.create_model_version(name, "s3://elsewhere/model", tags={"stage": "first"}, description="One")
+    client.set_registered_model_alias(name, "candidate", made.version)
+    found = client.get_model_version_by_alias(name, "candidate")
+    assert (found.version, found.tags, found.description, found.user_id) == ("1", {"stage": "first"}, "One", "ada")
+    client.set_model_version_tag(name, "1", "stage", "second")
+    assert [version.tags for version in client.search_model_versions(f"name = '{name}'")] == [{"stage": "second"}]
 
 
 @pytest.mark.parametrize("call", ["delete", "rename", "champion"])
