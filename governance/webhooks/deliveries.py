@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, Exists, Max, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Count, Exists, F, Max, OuterRef, Prefetch, Q, QuerySet
 
 from governance.events import Event
 from governance.models import Delivery, DeliveryAttempt, Followed, Webhook, WebhookRevision
@@ -27,6 +27,7 @@ IN_ORDER = 3  # so often is the oldest tried before others may overtake it
 FORGOTTEN = timedelta(days=2)  # longer than all attempts take
 _FIRST_WAIT, _LONGEST_WAIT = 2.0, 3600.0  # seconds
 _BATCH = 500  # entries followed at once
+_IN_LINE = 200  # deliveries of one webhook looked at, for the next
 _ATTEMPTS = Prefetch("attempts", DeliveryAttempt.objects.order_by("number"))
 
 
@@ -100,10 +101,12 @@ def deliver_next(webhook: UUID, now: datetime) -> bool:
 
 def _next(webhook: UUID, now: datetime) -> Delivery | None:
     """Return the oldest that is due; what somebody asked for waits for no other."""
+    asked_first = F("asked_by").asc(nulls_last=True)
+    rows = waiting(now).filter(webhook=webhook).order_by(asked_first, "entry__leaf_row__index", "pk")
     held_up = False
-    for delivery in waiting(now).filter(webhook=webhook):
+    for delivery in rows[:_IN_LINE]:
         if delivery.due and delivery.due > now:
-            held_up = held_up or delivery.tries < IN_ORDER
+            held_up = held_up or (delivery.tries < IN_ORDER and not delivery.asked_by_id)
         elif delivery.asked_by_id or not held_up:
             return delivery
     return None
