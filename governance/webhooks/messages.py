@@ -13,7 +13,7 @@ import orjson
 from governance import lifecycle
 from governance.models import Delivery, WebhookRevision
 from governance.webhooks import events, payloads, sealing
-from governance.webhooks.subscriptions import COMMIT, GITHUB, GITLAB, PLAIN
+from governance.webhooks.subscriptions import COMMIT, GITHUB, GITLAB, PLAIN, sealed_for
 from governance.workflow import Stage
 from registry.models import ModelVersion
 from registry.refusals import Conflict
@@ -46,7 +46,7 @@ class Message:
 
 def of(delivery: Delivery, says: WebhookRevision, now: datetime) -> Message:
     """Return what is sent for a delivery at this moment; a Refusal says why there is nothing to send."""
-    secret = sealing.unseal(bytes(says.secret), str(says.webhook_id)) if says.secret is not None else ""
+    secret = sealing.unseal(bytes(says.secret), sealed_for(says)) if says.secret is not None else ""
     return _KINDS[says.webhook.kind](delivery, says, secret, now)
 
 

@@ -122,6 +122,11 @@ def remove(*, webhook: Webhook, by: Caretaker, now: datetime) -> WebhookRevision
     return _kept(gone, Event.WEBHOOK_REMOVED)
 
 
+def sealed_for(says: WebhookRevision) -> str:
+    """Return what a secret is bound to: a token that is sent, to its address too, or another address would get it."""
+    return str(says.webhook_id) if says.webhook.kind == PLAIN else f"{says.webhook_id} {says.url}"
+
+
 def _latest(webhook: Webhook, by: Caretaker) -> WebhookRevision:
     locks.hold(f"webhook:{webhook.pk}")
     return named(webhook.pk, by)
@@ -131,10 +136,12 @@ def _revised(
     found: WebhookRevision, told: dict[str, Any], secret: str | None, by: User, now: datetime
 ) -> WebhookRevision:
     """Return the next revision, every field of it judged."""
+    revision = _copy(found, told, by, now)
     if secret is not None:
         _demand_length("secret", secret)
-        told = {**told, "secret": sealing.seal(secret, str(found.webhook.pk)) if secret else None}
-    revision = _copy(found, told, by, now)
+        revision.secret = sealing.seal(secret, sealed_for(revision)) if secret else None
+    elif revision.secret is not None and sealed_for(revision) != sealed_for(found):
+        raise Invalid("The token was sealed for the address it was given for. Send it again with the new address.")
     if not _NAME.fullmatch(revision.name):
         raise Invalid(
             f"{revision.name[:80]!r} cannot name a webhook: 1 to 63 letters, digits, dots, underscores and hyphens, "

@@ -383,3 +383,21 @@ def test_a_version_that_fails_its_checks_fails_its_commit(committed, here):
     builders.check(version)
     deliver(webhook)
     assert told(here)[-1]["state"] == "failure"
+
+
+def test_a_token_goes_to_no_other_address_than_it_was_given_for(committed, here):
+    url, by = f"{here.url}/{{sha}}", olivia_of(committed)
+    webhook = a_webhook(committed, url, kind="github-status")
+    with pytest.raises(Invalid, match="Send it again with the new address"):
+        subscriptions.change(webhook=webhook.webhook, url=f"{here.url}/elsewhere/{{sha}}", by=by, now=builders.now())
+    assert subscriptions.current().get().url == url
+    with builders.superuser("governance_webhookrevision") as execute:
+        execute(f"UPDATE governance_webhookrevision SET url = '{here.url}/elsewhere/{{sha}}'")
+    builders.a_version(committed.ada, lineage={"source": "test", "code_commit": COMMIT})
+    [attempt] = deliver(webhook)
+    assert "sealed for another key or another webhook" in attempt.error
+    assert here.got == []
+    subscriptions.change(webhook=webhook.webhook, url=url, secret="new", by=by, now=builders.now())
+    builders.a_version(committed.ada, lineage={"source": "test", "code_commit": COMMIT})
+    deliver(webhook)
+    assert here.got[0][1]["Authorization"] == "Bearer new"
