@@ -111,6 +111,7 @@ STORAGES = {
                 "bucket_name": _artifacts.removeprefix("s3://").partition("/")[0],
                 "location": _artifacts.removeprefix("s3://").partition("/")[2],
                 "file_overwrite": False,
+                "max_memory_size": 16 * 1024 * 1024,  # of an object that is read: the rest waits on the disk
             },
         }
         if _artifacts.startswith("s3://")
@@ -198,6 +199,7 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+FILE_UPLOAD_TEMP_DIR = env.text("SCRATCH") or None  # large files wait here; by default where the system keeps such
 SCORE_BODY_LIMIT = 64 * 1024
 UPLOAD_LIMIT = 512 * 1024 * 1024
 

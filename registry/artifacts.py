@@ -1,16 +1,19 @@
-"""Bytes in and out by their SHA-256, verified on every read."""
+"""Bytes in and out by their SHA-256, verified on every read: whole, or in pieces where they are many."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
+from tempfile import SpooledTemporaryFile, TemporaryFile
+from typing import IO
 
+from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import storages
 
 from registry.refusals import Mismatch, Refusal, Unavailable
 
+_PIECE = 1024 * 1024  # bytes read at a time
 _IN_MEMORY = 8 * 1024 * 1024  # bytes of a file that is being received; what is larger waits on disk
 
 
@@ -24,14 +27,32 @@ def put(data: bytes) -> str:
 def receive(pieces: Iterable[bytes]) -> tuple[str, int]:
     """Keep what comes piece by piece and return its digest and size; never more than a few pieces are in memory."""
     hashed, size = hashlib.sha256(), 0
-    with SpooledTemporaryFile(max_size=_IN_MEMORY) as spool:
+    with SpooledTemporaryFile(max_size=_IN_MEMORY, dir=settings.FILE_UPLOAD_TEMP_DIR) as spool:
         for piece in pieces:
             hashed.update(piece)
             size += len(piece)
-            spool.write(piece)
+            with _store_answers():
+                spool.write(piece)
         spool.seek(0)
         _keep(hashed.hexdigest(), File(spool, name="received"))
     return hashed.hexdigest(), size
+
+
+def keep(file: IO[bytes]) -> str:
+    """Keep a file that can be read again from its beginning, and return its digest."""
+    content = File(file, name="kept")
+    digest = _digest(content)
+    _keep(digest, content)
+    return digest
+
+
+@contextmanager
+def scratch() -> Iterator[IO[bytes]]:
+    """Yield a file without a name for what is being made; nothing is left of it when this process is killed."""
+    with _store_answers():
+        file = TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR)  # noqa: SIM115 - closed below, errors told apart
+    with file:
+        yield file
 
 
 def _keep(digest: str, content: File) -> None:
@@ -64,7 +85,7 @@ def missing(digest: str) -> bool:
 def rehash(digest: str) -> str:
     """Return the digest that the bytes stored under a digest have now; Mismatch when there are none."""
     with _opened(digest) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return _digest(file)
 
 
 def tail(digest: str, most: int) -> bytes:
@@ -82,12 +103,18 @@ def get(digest: str) -> bytes:
     return data
 
 
-def _demand(digest: str, found: str) -> None:
-    if found != digest:
-        raise Mismatch(
-            f"The stored bytes of artifact {digest[:12]}… hash to {found[:12]}…: they were changed after they were "
-            "registered. Nothing built on them is used. Restore the file from a backup, or register the version again."
-        )
+
+@contextmanager
+def opened(digest: str) -> Iterator[File]:
+    """Yield the bytes of a digest as a file that can be sought in, hashed before; Mismatch as `get`."""
+    with _found(digest), _store_answers():
+        file = storages["artifacts"].open(_path(digest))
+    with file:
+        with _found(digest), _store_answers():
+            found = _digest(file)
+        _demand(digest, found)
+        file.seek(0)
+        yield file
 
 
 def files(manifest: Mapping[str, Mapping[str, object]]) -> dict[str, bytes]:
@@ -101,11 +128,32 @@ def _stored(digest: str) -> bytes:
         return data
 
 
+def _digest(file: File) -> str:
+    """Return the digest of a file, read in pieces."""
+    digest = hashlib.sha256()
+    for chunk in file.chunks(_PIECE):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _demand(digest: str, found: str) -> None:
+    if found != digest:
+        raise Mismatch(
+            f"The stored bytes of artifact {digest[:12]}… hash to {found[:12]}…: they were changed after they were "
+            "registered. Nothing built on them is used. Restore the file from a backup, or register the version again."
+        )
+
+
 @contextmanager
 def _opened(digest: str) -> Iterator[File]:
+    with _found(digest), _store_answers(), storages["artifacts"].open(_path(digest)) as file:
+        yield file
+
+
+@contextmanager
+def _found(digest: str) -> Iterator[None]:
     try:
-        with _store_answers(), storages["artifacts"].open(_path(digest)) as file:
-            yield file
+        yield
     except FileNotFoundError as error:
         raise Mismatch(f"Artifact {digest[:12]}… is not in the store. Restore it, or register it again.") from error
 

@@ -3,9 +3,10 @@
 import fcntl
 import os
 import secrets
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from django.core.files.base import File
@@ -14,24 +15,43 @@ from django.core.files.storage import FileSystemStorage
 from registry.refusals import Mismatch
 
 _AT_ONCE = 8  # files flushed together
+_INCOMING = ".incoming"  # the folder of a store where files wait until they are whole
+_BEGUN = 60  # seconds after which a temporary file that nobody holds was left by somebody who died
 
 
-def write(
-    path: Path, data: bytes | Iterable[bytes], *, mode: int | None = None, folder_mode: int | None = None
+def write(path: Path, data: bytes) -> None:
+    """Put bytes under a name: a temporary file beside it, fsync, rename, fsync of every folder that changed."""
+    write_pieces(path, [data], through=path.parent)
+
+
+def write_pieces(
+    path: Path, pieces: Iterable[bytes], *, through: Path, mode: int | None = None, folder_mode: int | None = None
 ) -> None:
-    """Put bytes under a name: a temporary file beside it, fsync, rename, fsync of every folder that changed.
+    """Put bytes that come in pieces under a name, as `write` does; no more than a piece is held in memory.
 
-    `data`: the bytes, or pieces of them one after the other.
-    `mode`, `folder_mode`: permissions of the file and of folders that are made for it; None leaves them to the umask.
+    `through`: the folder of the temporary file, on the same file system. `mode`, `folder_mode`: permissions of the
+    file and of folders that are made for it; None leaves them to the umask.
     """
-    made = [folder for folder in path.parents if not folder.exists()]
+    made = [folder for folder in (through, *path.parents) if not folder.exists()]
     for folder in reversed(made):
         folder.mkdir(exist_ok=True)
         if folder_mode is not None:
             folder.chmod(folder_mode)
-    _put(path, data, mode)
+    _put(path, pieces, mode, through)
     for folder in (path.parent, *(folder.parent for folder in made)):
         _sync(folder)
+
+
+def sweep(folder: Path) -> int:
+    """Remove the temporary files of writers that died, and return how many; the living hold a lock on theirs."""
+    swept = 0
+    for path in folder.glob(".*"):
+        with suppress(OSError), path.open("rb") as file:
+            if time.time() - os.fstat(file.fileno()).st_mtime > _BEGUN:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+                swept += 1
+    return swept
 
 
 def write_new(files: Mapping[Path, bytes]) -> None:
@@ -46,7 +66,7 @@ def write_new(files: Mapping[Path, bytes]) -> None:
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(_AT_ONCE) as pool:  # the disk joins flushes that wait together
-        list(pool.map(_put, missing, missing.values()))
+        list(pool.map(_put, missing, ([data] for data in missing.values())))
         list(pool.map(_sync, folders | {folder.parent for folder in made}))
 
 
@@ -72,13 +92,14 @@ def _holds(path: Path, data: bytes) -> bool:
     return True
 
 
-def _put(path: Path, data: bytes | Iterable[bytes], mode: int | None = None) -> None:
-    fresh = path.with_name(f".{secrets.token_hex(8)}")
+def _put(path: Path, pieces: Iterable[bytes], mode: int | None = None, through: Path | None = None) -> None:
+    fresh = (through or path.parent) / f".{secrets.token_hex(8)}"
     try:
         with fresh.open("xb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
             if mode is not None:
                 os.fchmod(file.fileno(), mode)
-            file.writelines([data] if isinstance(data, bytes) else data)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
@@ -104,5 +125,7 @@ class Storage(FileSystemStorage):
 
     def _save(self, name: str, content: File) -> str:
         modes = {"mode": self.file_permissions_mode, "folder_mode": self.directory_permissions_mode}
-        write(Path(self.path(name)), content.chunks(), **modes)
+        through = Path(self.location) / _INCOMING
+        sweep(through)
+        write_pieces(Path(self.path(name)), content.chunks(), through=through, **modes)
         return name

@@ -67,6 +67,16 @@ def test_bytes_are_kept_once_under_their_digest_and_the_prefix(bucket):
     assert [item.key for item in bucket.objects.all()] == [f"fraud/prod/{digest[:2]}/{digest[2:4]}/{digest}"]
 
 
+def test_bytes_in_pieces_come_back_as_a_file(bucket):
+    digest = artifacts.receive(bytes([place]) * 1024 * 1024 for place in range(20))[0]
+    with artifacts.opened(digest) as file:
+        file.seek(-1, 2)
+        assert file.read() == b"\x13"
+    next(iter(bucket.objects.all())).put(Body=b"another")
+    with pytest.raises(Mismatch, match="were changed"), artifacts.opened(digest):
+        pytest.fail("it was opened")
+
+
 def test_a_swapped_object_is_found_out_and_a_lost_one_is_named(bucket):
     digest = artifacts.put(b"a model")
     kept = next(iter(bucket.objects.all()))
