@@ -22,7 +22,7 @@ from monitoring.models import CheckResult
 from registry import canonical, datasets, ledger, packages, policies, versions
 from registry.ledger import DECISIONS, GOVERNANCE
 from registry.ledger import Event as Registry
-from registry.models import Dataset, LedgerEntry, ModelVersion, Package, Policy
+from registry.models import Dataset, DatasetRetention, DatasetStatistics, LedgerEntry, ModelVersion, Package, Policy
 from scoring import commitments, decisions, outcomes
 from scoring.events import Event as Scoring
 from scoring.models import Decision, Deployment, Outcome
@@ -40,6 +40,7 @@ class Kind:
     facts: tuple[str, ...]
     rows: QuerySet[Any]
     said: Callable[[Any], Said]
+    later: bool = False  # entries from before there was such a record say nothing of it
 
 
 KINDS = (
@@ -56,6 +57,21 @@ KINDS = (
         ("record",),
         Dataset.objects.all(),
         lambda row: (canonical.digest(datasets.record(row)),),
+    ),
+    Kind(
+        "statistics of data set",
+        (Registry.DATASET_REGISTERED,),
+        ("dataset", "statistics"),
+        DatasetStatistics.objects.select_related("dataset"),
+        lambda row: (row.dataset.digest, canonical.digest(row.content)),
+        later=True,
+    ),
+    Kind(
+        "retention class",
+        (Registry.RETENTION_ASSIGNED,),
+        ("retention", "dataset", "class", "reason"),
+        DatasetRetention.objects.select_related("dataset"),
+        lambda row: (str(row.id), row.dataset.digest, row.name, canonical.sha256(row.reason.encode())),
     ),
     Kind(
         "policy",
@@ -127,7 +143,7 @@ def _compared(kind: Kind) -> Iterator[str]:
     }
     held = {kind.said(row): row.pk for row in kind.rows.iterator(_BATCH)}
     for said, entry in entered.items():
-        if said not in held:
+        if said not in held and not (kind.later and said[-1] is None):
             yield f"{kind.name}: what entry {entry} tells of is not on record, or not as it was entered"
     for said, key in held.items():
         if said not in entered:

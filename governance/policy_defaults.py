@@ -35,6 +35,7 @@ _PARAMETERS: dict[str, Any] = {
     # demanded by a check, "signing": {"signature_valid": {"fail_below": 1}}; one that is wrong always fails.
     "signing": {"keys": {}, "authorities": {}},
 }
+_RETENTION = {"operational-1y": 365, "bsa-5y": 1826, "model-evidence-7y": 2557, "ai-act-10y": 3653}  # days
 
 
 def _policy(signatures: list[dict[str, Any]]) -> dict[str, Any]:
@@ -46,6 +47,7 @@ def _policy(signatures: list[dict[str, Any]]) -> dict[str, Any]:
         "signatures": signatures,
         "retraining": {"minimum_labels": 2000, "answer_within_minutes": 0},
         "retention_days": 2555,
+        "retention_classes": _RETENTION,
     }
 
 

@@ -18,7 +18,7 @@ ROLES: dict[str, list[str]] = {
         *(READ, "governance.promote", "monitoring.answer_alert"),
         *("registry.move_alias", "governance.manage_webhooks"),
     ],
-    "compliance": [READ, "governance.issue_dossier"],
+    "compliance": [READ, "registry.see_restricted", "governance.issue_dossier"],
     "decision-engine": ["scoring.score", "scoring.record_outcome", READ],
     "trainer": ["registry.register_version"],
 }

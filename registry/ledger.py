@@ -58,6 +58,7 @@ class Event(StrEnum):
     ARTIFACT_DAMAGED = "artifact.damaged"
     ARTIFACT_RESTORED = "artifact.restored"
     DATASET_REGISTERED = "dataset.registered"
+    RETENTION_ASSIGNED = "retention.assigned"
     POLICY_ADOPTED = "policy.adopted"
     PACKAGE_ASSEMBLED = "package.assembled"
     LOG_RECOVERED = "ledger.recovered"

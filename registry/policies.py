@@ -18,7 +18,10 @@ from registry.models import Policy, User
 from registry.refusals import Invalid, Unavailable
 
 TIERS = (1, 2, 3)  # 1 the most material
-PARTS = ("checks", "signatures", "monitors", "parameters", "review_budget", "retraining", "retention_days")
+PARTS = (
+    *("checks", "signatures", "monitors", "parameters", "review_budget", "retraining"),
+    *("retention_days", "retention_classes"),
+)
 
 
 def adopt(*, tier: int, rules: dict[str, Any], by: User | None, now: datetime) -> Policy:
@@ -31,6 +34,7 @@ def adopt(*, tier: int, rules: dict[str, Any], by: User | None, now: datetime) -
             raise Invalid("Each demand for signatures has a role and a count.")
         if need["count"] < 1:
             raise Invalid("A policy demands at least one signature of each role it names.")
+    _timed(rules)
     _readable(rules)
     current = Policy.objects.filter(tier=tier).order_by("-number").first()
     if current and current.rules == rules:
@@ -45,6 +49,13 @@ def adopt(*, tier: int, rules: dict[str, Any], by: User | None, now: datetime) -
         facts = {"policy": digest, "tier": tier, "number": number}
         ledger.append(Event.POLICY_ADOPTED, subject=f"policy:{digest}", actor=actor, at=now, facts=facts)
     return policy
+
+
+def _timed(rules: dict[str, Any]) -> None:
+    """Refuse retention classes that say no time."""
+    classes = rules.get("retention_classes", {})
+    if not isinstance(classes, dict) or not all(type(days) is int and days > 0 for days in classes.values()):
+        raise Invalid("`retention_classes` is an object: the name of a class, and for how many days it keeps.")
 
 
 def _readable(rules: dict[str, Any]) -> None:

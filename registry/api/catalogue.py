@@ -1,20 +1,18 @@
-"""/api/v1/: models, versions, data sets and policies."""
+"""/api/v1/: models, versions and policies."""
 
 from typing import Any
 
-import orjson
-from django.conf import settings
 from django.db.models import Count
 from django.utils import timezone
-from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from registry import datasets, labels, policies, registrations, versions
+from registry import labels, policies, registrations, versions
 from registry.api.access import actor_of
-from registry.models import Dataset, ModelVersion, RegisteredModel, Registration
-from registry.refusals import Invalid, TooLarge, Unknown
+from registry.api.datasets import text as _text
+from registry.models import ModelVersion, RegisteredModel, Registration
+from registry.refusals import Invalid, Unknown
 
 _READ, _WRITE = "registry.read", "registry.register_version"
 _PAGE = 200
@@ -87,38 +85,6 @@ class Version(APIView):
         )
 
 
-class Datasets(APIView):
-    """The data sets."""
-
-    needs = _WRITE
-    parser_classes = [MultiPartParser]
-
-    def post(self, request: Request) -> Response:
-        """Register a Parquet file: multipart with `file`, `columns` (JSON) and `name`."""
-        if int(request.headers.get("Content-Length") or 0) > settings.UPLOAD_LIMIT:
-            raise TooLarge(f"A data set has at most {settings.UPLOAD_LIMIT:,} bytes. Send a sample of it.")
-        file = request.FILES.get("file")
-        name = _text(request.data, "name")
-        if file is None or not 0 < len(name) <= 120:
-            raise Invalid("Send multipart/form-data with `file` (Parquet), `columns` (JSON) and `name`.")
-        columns = _columns(_text(request.data, "columns"))
-        dataset = datasets.register(
-            data=file.read(), name=name, columns=columns, by=actor_of(request), now=timezone.now()
-        )
-        return Response(_dataset(dataset), status=201)
-
-
-class DatasetByDigest(APIView):
-    """One data set."""
-
-    needs = _READ
-
-    def get(self, request: Request, digest: str) -> Response:
-        """Answer what is known of a data set; its rows are not given out here."""
-        dataset = datasets.by_digest(_text({"digest": digest}, "digest"))
-        return Response({**_dataset(dataset), "columns": dataset.columns})
-
-
 class PolicyInForce(APIView):
     """The rules of a tier."""
 
@@ -166,34 +132,3 @@ def _pinned(version: ModelVersion) -> dict[str, Any]:
         "unservable": version.unservable,
         "registered_at": version.registered_at,
     }
-
-
-def _dataset(dataset: Dataset) -> dict[str, Any]:
-    return {
-        "digest": dataset.digest,
-        "name": dataset.name,
-        "rows": dataset.rows,
-        "registered_at": dataset.registered_at,
-    }
-
-
-def _text(body: Any, name: str) -> str:
-    value = body.get(name, "")
-    if not isinstance(value, str) or "\0" in value:
-        raise Invalid(f"`{name}` must be a text.")
-    return value
-
-
-def _columns(text: str) -> list[dict[str, Any]]:
-    try:
-        columns = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise Invalid(f"`columns` is not JSON: {error}.") from error
-    if not isinstance(columns, list) or not all(isinstance(item, dict) and _words(item) for item in columns):
-        raise Invalid("`columns` is a list of objects with name, role, and if needed kind, nullable, categories.")
-    return columns
-
-
-def _words(item: dict[str, Any]) -> bool:
-    categories = item.get("categories", [])
-    return isinstance(categories, list) and all(isinstance(word, str) for word in categories)

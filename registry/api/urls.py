@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from registry.api import aliases, catalogue, tracking
+from registry.api import aliases, catalogue, datasets, tracking
 from registry.api.metrics import Metrics
 from registry.api.whoami import WhoAmI
 
@@ -14,8 +14,12 @@ urlpatterns = [
     path("api/v1/models/<str:name>", catalogue.Model.as_view()),
     path("api/v1/models/<str:name>/versions/<int:number>", catalogue.Version.as_view()),
     path("api/v1/models/<str:name>/aliases/<str:alias>", aliases.Alias.as_view()),
-    path("api/v1/datasets", catalogue.Datasets.as_view()),
-    path("api/v1/datasets/<str:digest>", catalogue.DatasetByDigest.as_view()),
+    path("api/v1/datasets", datasets.Datasets.as_view()),
+    path("api/v1/datasets/guess", datasets.Guess.as_view()),
+    path("api/v1/datasets/<str:digest>", datasets.DatasetByDigest.as_view()),
+    path("api/v1/datasets/<str:digest>/statistics", datasets.Statistics.as_view()),
+    path("api/v1/datasets/<str:digest>/preview", datasets.Preview.as_view()),
+    path("api/v1/datasets/<str:digest>/retention", datasets.Retention.as_view()),
     path("api/v1/policies/<int:tier>", catalogue.PolicyInForce.as_view()),
     path("metrics", Metrics.as_view()),
     re_path(r"^(?:ajax-)?api/3\.0/mlflow/server-info$", tracking.ServerInfo.as_view()),

@@ -15,6 +15,7 @@ from registry.models.catalogue import (
     RegistrationRefusal,
     Tag,
 )
+from registry.models.datasets import DatasetRetention, DatasetStatistics
 from registry.models.ledger import (
     Breach,
     BreachAnswer,
@@ -36,6 +37,8 @@ __all__ = [
     "Checkpoint",
     "Cosignature",
     "Dataset",
+    "DatasetRetention",
+    "DatasetStatistics",
     "Description",
     "Epoch",
     "Leaf",

@@ -35,15 +35,23 @@ class RegisteredModel(models.Model):
 
 
 class Dataset(models.Model):
-    """A snapshot of data, as Parquet, known by its digest. `columns`: name, kind, role, nullable, categories."""
+    """A snapshot of data, as Parquet, known by its digest. `columns`: name, kind, role, nullable, categories.
+
+    `format`: of the file it came as; `original`: the digest of that file, where it was not these very bytes.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7)
     digest = models.CharField(max_length=64, unique=True)
     name = models.CharField(max_length=120)
     rows = models.PositiveBigIntegerField()
     columns = models.JSONField()
+    format = models.CharField(max_length=20, default="parquet")
+    original = models.CharField(max_length=64, blank=True, default="")
     registered_by = models.ForeignKey(User, on_delete=models.PROTECT)
     registered_at = models.DateTimeField()
+
+    class Meta:
+        permissions = [("see_restricted", "See what restricted columns of data sets hold")]
 
     def named(self, role: str) -> list[str]:
         """Return the names of the columns that play a role (feature, label, time, entity, protected, …)."""

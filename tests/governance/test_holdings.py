@@ -6,6 +6,8 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
+from registry import retention
+from registry.models import Dataset
 from scoring.models import Decision, Deployment, Outcome
 from tests import builders
 
@@ -16,6 +18,8 @@ def served(committed):
     builders.a_champion(committed)
     decision = builders.a_decision(committed)
     builders.an_outcome(committed, decision)
+    kept = {"name": "bsa-5y", "reason": "The law asks for it."}
+    retention.assign(dataset=Dataset.objects.get(name="golden"), by=committed.ada, now=builders.now(), **kept)
     return decision
 
 
@@ -49,6 +53,8 @@ def test_what_a_superuser_changed_is_found(served):
         ("governance_order", "UPDATE governance_order SET kind = 'roll back'"),
         ("scoring_deployment", "UPDATE scoring_deployment SET warrant = 'x'"),
         ("registry_modelversion", "UPDATE registry_modelversion SET metrics = '{\"auc\": 1}'"),
+        ("registry_datasetretention", "UPDATE registry_datasetretention SET name = 'operational-1y'"),
+        ("registry_datasetstatistics", "UPDATE registry_datasetstatistics SET content = '{}'"),
         ("registry_policy", "UPDATE registry_policy SET rules = '{}' WHERE tier = 3"),
     )
     said, content = verified()
@@ -56,7 +62,7 @@ def test_what_a_superuser_changed_is_found(served):
     assert "restore their rows" in said
     assert f"decision {served.pk}: is not as it was entered" in said
     assert f"outcome {served.outcomes.get().pk}: is not as it was entered" in said
-    for kind in ("signature", "order", "deployment", "version", "policy"):
+    for kind in ("signature", "order", "deployment", "version", "policy", "retention class", "statistics of data set"):
         assert f"{kind}: what entry" in said
         assert f"{kind} {'' if kind != 'deployment' else Deployment.objects.get().pk}" in said
 
