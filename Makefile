@@ -26,12 +26,15 @@ attack: $(VENV)/.demo  ## every tampering route against a platform of its own: w
 lint: $(VENV)/.dev
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/lint-imports --no-cache --no-logo && $(MYPY)
 
-.PHONY: bench-ledger bench-registry hammer
+.PHONY: bench-ledger bench-registry bench-datasets hammer
 bench-ledger: $(VENV)/.dev  ## what the ledger costs and how fast its log is, against the goals; writes tests/benchmarks/results/ledger.json
 	@$(PLATFORM) exec -- $(BIN)/python -m tests.benchmarks.ledger
 
 bench-registry: $(VENV)/.dev  ## the registry beside a stock mlflow server, against the goals (PART=search: only that); writes tests/benchmarks/results/registry.json
 	@$(PLATFORM) exec -- $(BIN)/python -m tests.benchmarks.registry $(PART)
+
+bench-datasets: $(VENV)/.dev  ## what importing 10,000,000 rows takes (ROWS=… others); writes tests/benchmarks/results/datasets.json
+	@$(PLATFORM) exec -- $(BIN)/python -m tests.benchmarks.importing
 
 hammer: $(VENV)/.dev  ## writers, sequencers and a witness killed at random for SECONDS (600): nothing lost, doubled or left out
 	@$(PLATFORM) exec -- $(BIN)/python -m tests.hammer.blows $(or $(SECONDS),600)

@@ -7,12 +7,11 @@ from pathlib import Path
 import pandas as pd
 
 from governance import kinds, tables, training
+from registry import binary_labels
+from registry.preparations import BANDS
 from registry.refusals import Invalid
 from registry.schema import Schema
 
-ADVERSE = {"true", "yes", "y", "t", "fraud", "fraudulent", "bad", "default", "charged off", "positive"}
-FEWEST = 10  # rows of either outcome below which nothing can be learnt
-BANDS = 4  # a protected attribute with many numbers is compared in this many bands
 _MOMENTS = 0.95  # at least this share of a time column must be moments
 _LONGEST = 100  # characters of a protected attribute's group, as the scoring API takes them
 
@@ -72,47 +71,14 @@ def _labelled(frame: pd.DataFrame, label: str, adverse: str | None, notes: list[
     known = frame[frame[label].notna()].copy()
     if len(known) < len(frame):
         notes.append(f"{len(frame) - len(known)} rows without a label were left out")
-    words = known[label].map(_word)
-    counts = words.value_counts()
-    chosen = _chosen(counts, label, adverse)
-    if adverse is None and set(counts.index) != {"0", "1"}:
+    words = known[label].map(binary_labels.word)
+    counts = words.value_counts().to_dict()
+    chosen = binary_labels.chosen(counts, label, adverse)
+    if adverse is None and set(counts) != {"0", "1"}:
         notes.append(f"label {label}: {chosen!r} counts as the adverse event ({counts[chosen]} of {len(known)})")
     known[label] = (words == chosen).astype("int64")
-    fewer = min(counts[chosen], len(known) - counts[chosen])
-    if fewer < FEWEST:
-        raise Invalid(
-            f"Only {fewer} rows of {label} have one of the two outcomes. To learn an event and to measure how well, at "
-            f"least {FEWEST} rows of each are needed."
-        )
+    binary_labels.demand_both(counts[chosen], len(known), label)
     return known
-
-
-def _word(value: object) -> str:
-    return str(value).strip().lower().removesuffix(".0")
-
-
-def _chosen(counts: pd.Series, label: str, adverse: str | None) -> str:
-    """Return which of a label's values is the adverse event."""
-    shown = ", ".join(counts.index[:5]) + (", …" if len(counts) > 5 else "")
-    if adverse is not None and _word(adverse) not in counts.index:
-        raise Invalid(f"The label {label} never says {adverse!r}; it says {shown or 'nothing'}.")
-    if adverse is not None:
-        return _word(adverse)
-    if len(counts) != 2:
-        raise Invalid(
-            f"The label {label} has {len(counts)} different values ({shown or 'none'}); it must have two (the adverse "
-            "event or not). Name another column, or say which value is the adverse event."
-        )
-    return _adverse(list(counts.index))
-
-
-def _adverse(words: list[str]) -> str:
-    """Return which of two values, the more frequent first, is the adverse event: the larger number, else by name."""
-    numbers = pd.to_numeric(pd.Series(words), errors="coerce")
-    if numbers.notna().all():
-        return words[int(numbers.argmax())]
-    named = [word for word in words if word in ADVERSE]
-    return named[0] if len(named) == 1 else words[-1]
 
 
 def _timed(frame: pd.DataFrame, time: str, notes: list[str]) -> pd.DataFrame:

@@ -7,13 +7,10 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
-from django.core.management import CommandError, call_command
 
 from governance import importing, kinds, training
 from governance.demo import data
 from monitoring import frames
-from registry import datasets
-from registry.models import Dataset
 from registry.refusals import Invalid
 from registry.schema import SCORE
 
@@ -355,14 +352,3 @@ def test_a_nested_column_is_refused_by_name(tmp_path, cell):
     TABLE.assign(tags=[cell] * N).to_parquet(path)
     with pytest.raises(Invalid, match="Each cell of tags holds several values. Write one value per cell"):
         importing.read(path, label="bad")
-
-
-def test_the_command_registers_the_file_once(people, messy, capsys):
-    for _ in range(2):
-        call_command("import_dataset", str(messy), "--label", "outcome", "--id", "id", "--protected", "age")
-    dataset = Dataset.objects.get()
-    assert datasets.read(dataset).num_rows == dataset.rows == N - 1
-    assert dataset.named("protected") == ["age"]
-    assert dataset.digest in capsys.readouterr().out
-    with pytest.raises(CommandError, match="nobody named zoe"):
-        call_command("import_dataset", str(messy), "--label", "outcome", "--by", "zoe")
