@@ -1,9 +1,9 @@
-"""Routes of the registry's pages: signing in and out, the ledger, its published heads."""
+"""Routes of the registry's pages: signing in and out, data sets, the ledger, its published heads."""
 
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
-from registry import published, views
+from registry import dataset_views, published, views
 from registry.forms import SignIn
 
 urlpatterns = [
@@ -13,6 +13,9 @@ urlpatterns = [
         name="sign-in",
     ),
     path("sign-out", LogoutView.as_view(), name="sign-out"),
+    path("datasets", dataset_views.dataset_list, name="datasets"),
+    path("datasets/<str:digest>", dataset_views.dataset_page, name="dataset"),
+    path("datasets/<str:digest>/retention", dataset_views.assign_retention, name="dataset-retention"),
     path("ledger", views.ledger_page, name="ledger"),
     path("ledger/waiting/<uuid:entry>", views.ledger_waiting, name="ledger-waiting"),
     path("ledger/<str:log>/<int:index>", views.ledger_entry, name="ledger-entry"),
