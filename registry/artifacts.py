@@ -103,7 +103,6 @@ def get(digest: str) -> bytes:
     return data
 
 
-
 @contextmanager
 def opened(digest: str) -> Iterator[File]:
     """Yield the bytes of a digest as a file that can be sought in, hashed before; Mismatch as `get`."""

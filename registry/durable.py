@@ -19,9 +19,12 @@ _INCOMING = ".incoming"  # the folder of a store where files wait until they are
 _BEGUN = 60  # seconds after which a temporary file that nobody holds was left by somebody who died
 
 
-def write(path: Path, data: bytes) -> None:
-    """Put bytes under a name: a temporary file beside it, fsync, rename, fsync of every folder that changed."""
-    write_pieces(path, [data], through=path.parent)
+def write(path: Path, data: bytes, *, mode: int | None = None) -> None:
+    """Put bytes under a name: a temporary file beside it, fsync, rename, fsync of every folder that changed.
+
+    `mode`: permissions of the file; None leaves them to the umask.
+    """
+    write_pieces(path, [data], through=path.parent, mode=mode)
 
 
 def write_pieces(
