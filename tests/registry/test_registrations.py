@@ -44,7 +44,7 @@ def test_what_was_asked_for_waits_and_has_its_number_at_once(people):
 )
 def test_a_refusal_is_shown_as_clients_understand_it_and_entered(people, kind, status, said):
     refused = refuse(asked(people), kind)
-    [row] = answers.versions([refused])
+    row = answers.version(refused)
     assert (row["status"], row["source"], row["run_id"]) == (status, "runs:/0a/model", "0a")
     assert row["status_message"].startswith(said)
     assert "It holds a pickle." in row["status_message"]

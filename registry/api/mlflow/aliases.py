@@ -7,7 +7,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from registry import labels, versions
+from registry import labels
 from registry.api.access import actor_of, demand
 from registry.api.mlflow import answers, named
 from registry.api.mlflow.errors import READ, WRITE, Mirrored
@@ -32,8 +32,7 @@ class Alias(Mirrored):
         if found is None:
             hint = " It mirrors what is deployed, and nothing is." if name.lower() in labels.SERVING_ALIASES else ""
             raise Invalid(f"Registered model alias {name} not found.{hint}")
-        found = versions.registration_of(model.name, found.number)
-        return Response({"model_version": answers.versions([found], self.serving)[0]})
+        return Response({"model_version": answers.version(found, self.serving)})
 
     def post(self, request: Request) -> Response:
         """Point an alias to a version."""

@@ -1,95 +1,120 @@
-"""Models and versions as the messages of MLflow's protobuf definitions, in JSON; a few queries for any number of rows.
+"""Models and versions as the messages of MLflow's protobuf definitions, in JSON.
 
-A version is PENDING_REGISTRATION until its files are stored; its stage is always "None": what serves is said by
-deployments, which the serving aliases mirror.
+Each comes with its tags, aliases and description by one query for any number of rows. A version is PENDING_REGISTRATION
+until its files are stored; its stage is always "None": what serves is said by deployments, as serving aliases show.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
-from django.db.models import QuerySet
-from django.db.models.fields.json import KT
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import JSONObject
 
-from registry import labels, registrations
+from registry import registrations
 from registry.api.mlflow.errors import Serving, nothing_serves
-from registry.models import Alias, Description, ModelVersion, RegisteredModel, Registration, Tag
+from registry.models import Alias, Description, RegisteredModel, Registration, Tag
 
 _Row = dict[str, Any]
-_Named = dict[UUID, list[tuple[str, UUID]]]  # model → its aliases, each with what it points to
 _HEAVY = ("artifact", "schema", "lineage", "metrics")  # never shown here, and long
 
 
-def selected() -> QuerySet[Registration]:
-    """Return all registrations with what a ModelVersion message says of each, and nothing longer."""
+def told_models() -> QuerySet[RegisteredModel]:
+    """Return all models, each with what was said of it: `told_tags`, `told_text`, `told_at`, `told_aliases`."""
+    here = {"model": OuterRef("pk")}
+    aliases = _newest_aliases(**here).values(data=JSONObject(alias="name", version="registration__number"))
+    rows = RegisteredModel.objects.select_related("owner")
+    return rows.annotate(**_said(**here, registration=None), told_aliases=ArraySubquery(aliases))
+
+
+def told_versions() -> QuerySet[Registration]:
+    """Return all registrations, each with what was said of it, the run and model that its version was made from."""
+    here = {"registration": OuterRef("pk")}
     rows = Registration.objects.select_related("model", "asked_by", "version", "refusal")
-    return rows.defer(*(f"version__{name}" for name in _HEAVY))
+    return rows.defer(*(f"version__{name}" for name in _HEAVY)).annotate(
+        **_said(**here),
+        told_aliases=ArraySubquery(_newest_aliases(**here).values("name")),
+        told_run=KeyTextTransform("run_id", "version__lineage"),
+        told_model=KeyTextTransform("model_id", "version__lineage"),
+    )
+
+
+def _said(**whose: Any) -> dict[str, Any]:
+    tags = Tag.objects.filter(**whose).order_by("key", "-set_at", "-id").distinct("key")
+    text = Description.objects.filter(**whose).order_by("-set_at", "-id")
+    return {
+        "told_tags": ArraySubquery(tags.values(data=JSONObject(key="key", value="value"))),
+        "told_text": Subquery(text.values("text")[:1]),
+        "told_at": Subquery(text.values("set_at")[:1]),
+    }
+
+
+def _newest_aliases(**whose: Any) -> QuerySet[Alias]:
+    """Return the aliases that point to something now, by name."""
+    later = Q(set_at__gt=OuterRef("set_at")) | Q(set_at=OuterRef("set_at"), pk__gt=OuterRef("pk"))
+    moved = Alias.objects.filter(later, model=OuterRef("model"), name=OuterRef("name"))
+    return Alias.objects.filter(~Exists(moved), registration__isnull=False, **whose).order_by("name")
+
+
+def model(row: RegisteredModel, serving: Serving = nothing_serves) -> _Row:
+    """Return the RegisteredModel message of one model."""
+    return models([told_models().get(pk=row.pk)], serving)[0]
+
+
+def version(row: Registration, serving: Serving = nothing_serves) -> _Row:
+    """Return the ModelVersion message of one registration."""
+    return versions([told_versions().get(pk=row.pk)], serving)[0]
 
 
 def models(rows: Sequence[RegisteredModel], serving: Serving = nothing_serves) -> list[_Row]:
-    """Return RegisteredModel messages."""
-    aliases = _aliases([row.pk for row in rows], serving)
-    newest = list(selected().filter(model__in=rows).order_by("model", "-number").distinct("model"))
-    latest = dict(zip((row.model_id for row in newest), _versions(newest, aliases), strict=True))
-    numbers = _numbers(target for pairs in aliases.values() for _, target in pairs)
-    tags = Tag.objects.filter(model__in=rows, registration=None).order_by("model", "key", "-set_at", "-id")
-    tagged = _grouped((tag.model_id, tag) for tag in tags.distinct("model", "key"))
-    said = labels.descriptions(rows, "model")
-    asked = {row.model_id: row.asked_at for row in newest}
+    """Return RegisteredModel messages of rows of `told_models`."""
+    newest = list(told_versions().filter(model__in=rows).order_by("model", "-number").distinct("model"))
+    served = serving([row.pk for row in rows])
+    latest = {found.model_id: _version(found, served.get(found.model_id, {})) for found in newest}
+    touched = {found.model_id: found.asked_at for found in newest}
+    numbers = _numbers(target for aliases in served.values() for target in aliases.values())
     return [
         {
-            **_times(row.created_at, asked.get(row.pk), _at(said.get(row.pk))),
+            **_times(row.created_at, touched.get(row.pk), row.told_at),  # type: ignore[attr-defined]
             "name": row.name,
             "user_id": row.owner.username,
-            "description": said[row.pk].text if row.pk in said else row.description,
+            "description": _text(row),
             "latest_versions": [latest[row.pk]] if row.pk in latest else [],
-            "tags": _tags(tagged[row.pk]),
-            "aliases": [{"alias": name, "version": str(numbers[target])} for name, target in aliases[row.pk]],
+            "tags": _tags(row),
+            "aliases": [
+                *row.told_aliases,  # type: ignore[attr-defined]
+                *({"alias": name, "version": numbers[target]} for name, target in served.get(row.pk, {}).items()),
+            ],
         }
         for row in rows
     ]
 
 
 def versions(rows: Sequence[Registration], serving: Serving = nothing_serves) -> list[_Row]:
-    """Return ModelVersion messages."""
-    return _versions(rows, _aliases({row.model_id for row in rows}, serving))
+    """Return ModelVersion messages of rows of `told_versions`."""
+    served = serving({row.model_id for row in rows})
+    return [_version(row, served.get(row.model_id, {})) for row in rows]
 
 
-def _versions(rows: Sequence[Registration], named: _Named) -> list[_Row]:
-    tags = Tag.objects.filter(registration__in=rows).order_by("registration", "key", "-set_at", "-id")
-    tagged = _grouped((tag.registration_id, tag) for tag in tags.distinct("registration", "key"))
-    aliases = _grouped((target, name) for pairs in named.values() for name, target in pairs)
-    known = ModelVersion.objects.filter(pk__in=[row.pk for row in rows])
-    found = known.values_list("pk", KT("lineage__run_id"), KT("lineage__model_id"))
-    lineage = {pk: (run, model) for pk, run, model in found}
-    said = labels.descriptions(rows, "registration")
-    return [
-        {
-            **_version(row, said.get(row.pk), *lineage.get(row.pk, ("", ""))),
-            "tags": _tags(tagged[row.pk]),
-            "aliases": aliases[row.pk],
-        }
-        for row in rows
-    ]
-
-
-def _version(row: Registration, said: Description | None, run: str | None, model: str | None) -> _Row:
+def _version(row: Any, served: dict[str, Any]) -> _Row:
     standing = registrations.standing(row)
     return {
-        **_times(row.asked_at, _ended(row), _at(said)),
+        **_times(row.asked_at, _ended(row), row.told_at),
         "name": row.model.name,
         "version": str(row.number),
         "user_id": row.asked_by.username,
         "current_stage": "None",
-        "description": said.text if said else row.description,
+        "description": _text(row),
         "source": row.source,
-        "run_id": row.run_id or run or "",
+        "run_id": row.run_id or row.told_run or "",
         "run_link": row.run_link,
-        "model_id": row.logged_model or model or "",
+        "model_id": row.logged_model or row.told_model or "",
         "status": standing.status,
         "status_message": standing.message,
+        "tags": _tags(row),
+        "aliases": [*row.told_aliases, *(name for name, target in served.items() if target == row.pk)],
     }
 
 
@@ -97,10 +122,6 @@ def _ended(row: Registration) -> datetime | None:
     if hasattr(row, "version"):
         return row.version.registered_at
     return row.refusal.refused_at if hasattr(row, "refusal") else None
-
-
-def _at(said: Description | None) -> datetime | None:
-    return said.set_at if said else None
 
 
 def _times(created: datetime, *later: datetime | None) -> _Row:
@@ -111,26 +132,15 @@ def _times(created: datetime, *later: datetime | None) -> _Row:
     }
 
 
-def _tags(rows: Iterable[Tag]) -> list[dict[str, str]]:
-    return [{"key": tag.key, "value": tag.value} for tag in rows if tag.value is not None]
+def _text(row: Any) -> str:
+    text: str = row.description if row.told_text is None else row.told_text
+    return text
 
 
-def _aliases(models: Iterable[UUID], serving: Serving) -> _Named:
-    """Return the aliases of models, free and serving, each with the version it points to."""
-    models = list(models)
-    rows = Alias.objects.filter(model__in=models).order_by("model", "name", "-set_at", "-id").distinct("model", "name")
-    found = _grouped((row.model_id, (row.name, row.registration_id)) for row in rows if row.registration_id)
-    for model, served in serving(models).items():
-        found[model] += served.items()
-    return found
+def _tags(row: Any) -> list[dict[str, str]]:
+    return [tag for tag in row.told_tags if tag["value"] is not None]
 
 
-def _numbers(registrations: Iterable[UUID]) -> dict[UUID, int]:
-    return dict(Registration.objects.filter(pk__in=list(registrations)).values_list("pk", "number"))
-
-
-def _grouped(pairs: Iterable[tuple[Any, Any]]) -> defaultdict[Any, list[Any]]:
-    groups = defaultdict(list)
-    for key, value in pairs:
-        groups[key].append(value)
-    return groups
+def _numbers(found: Iterable[Any]) -> dict[Any, str]:
+    pairs = Registration.objects.filter(pk__in=list(found)).values_list("pk", "number")
+    return {pk: str(number) for pk, number in pairs}

@@ -31,7 +31,7 @@ class Create(Mirrored):
             by=actor_of(request),
             now=timezone.now(),
         )
-        return Response({"model_version": answers.versions([registration], self.serving)[0]})
+        return Response({"model_version": answers.version(registration, self.serving)})
 
 
 class Get(Mirrored):
@@ -39,7 +39,7 @@ class Get(Mirrored):
 
     def get(self, request: Request) -> Response:
         """Answer a version."""
-        return Response({"model_version": answers.versions([named.version(Fields(request))], self.serving)[0]})
+        return Response({"model_version": answers.version(named.version(Fields(request)), self.serving)})
 
 
 class DownloadUri(Endpoint):
@@ -72,7 +72,7 @@ class Update(Mirrored):
         labels.describe(
             model=registration.model, registration=registration, text=text, by=actor_of(request), now=timezone.now()
         )
-        return Response({"model_version": answers.versions([registration], self.serving)[0]})
+        return Response({"model_version": answers.version(registration, self.serving)})
 
     post = patch
 

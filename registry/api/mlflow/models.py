@@ -28,7 +28,7 @@ class Create(Mirrored):
             by=actor_of(request),
             now=timezone.now(),
         )
-        return Response({"registered_model": answers.models([model], self.serving)[0]})
+        return Response({"registered_model": answers.model(model, self.serving)})
 
 
 class Get(Mirrored):
@@ -37,7 +37,7 @@ class Get(Mirrored):
     def get(self, request: Request) -> Response:
         """Answer a model."""
         model = named.model(Fields(request))
-        return Response({"registered_model": answers.models([model], self.serving)[0]})
+        return Response({"registered_model": answers.model(model, self.serving)})
 
 
 class Search(Mirrored):
@@ -60,7 +60,7 @@ class Update(Mirrored):
         fields = Fields(request)
         model, text = named.model(fields), fields.given("description")
         labels.describe(model=model, registration=None, text=text, by=actor_of(request), now=timezone.now())
-        return Response({"registered_model": answers.models([model], self.serving)[0]})
+        return Response({"registered_model": answers.model(model, self.serving)})
 
     post = patch
 
@@ -76,9 +76,7 @@ class Latest(Mirrored):
         model = named.model(fields)
         stages = fields.texts("stages")
         known = not stages or "none" in [stage.lower() for stage in stages]
-        return Response(
-            {"model_versions": answers.models([model], self.serving)[0]["latest_versions"] if known else []}
-        )
+        return Response({"model_versions": answers.model(model, self.serving)["latest_versions"] if known else []})
 
     post = get
 

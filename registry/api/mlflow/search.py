@@ -46,7 +46,7 @@ class Ilike(Like):
 
 def models(text: str, order: Sequence[str]) -> QuerySet[RegisteredModel]:
     """Return the registered models that a filter describes, by name unless another order is asked for."""
-    rows = RegisteredModel.objects.select_related("owner")
+    rows = answers.told_models()
     newest = Registration.objects.filter(model=OuterRef("pk")).order_by("-number").values("asked_at")[:1]
     touched = Greatest("created_at", Subquery(newest), _described(model=OuterRef("pk"), registration=None))
     columns = {"name": F("name"), "creation_timestamp": F("created_at"), "last_updated_timestamp": touched}
@@ -57,7 +57,7 @@ def models(text: str, order: Sequence[str]) -> QuerySet[RegisteredModel]:
 
 def versions(text: str, order: Sequence[str]) -> QuerySet[Registration]:
     """Return the model versions that a filter describes, newest first unless another order is asked for."""
-    rows = answers.selected()
+    rows = answers.told_versions()
     touched = Greatest("asked_at", _ENDED, _described(registration=OuterRef("pk")))
     columns = {
         "name": F("model__name"),
