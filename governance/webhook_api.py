@@ -157,7 +157,7 @@ def tried(by: Caretaker, webhook_id: UUID | str, event: str | None) -> dict[str,
 
 def _result(attempt: DeliveryAttempt) -> dict[str, Any]:
     found = {"success": attempt.arrived, "response_status": attempt.status, "response_body": attempt.answer}
-    found["error_message"] = attempt.error
+    found["error_message"] = attempt.error and f"Failed to test webhook: {attempt.error}"
     return {name: value for name, value in found.items() if value not in (None, "")}
 
 

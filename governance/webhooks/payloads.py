@@ -52,13 +52,10 @@ def of(event: str, entry: LedgerEntry, subject: About | None) -> Payload | None:
 
 
 def example(event: str) -> Payload:
-    """Return data for a test, as MLflow sends them."""
-    if not events.for_mlflow(event):
+    """Return data for a test; of MLflow's events the examples that MLflow sends."""
+    if event in events.OURS:
         return {"model": "example_model", "version": 1, "facts": {}, "url": settings.PUBLIC_URL, "entry": None}
-    named = {"name": "example_model", "version": "1", "key": "example_key", "value": "example_value"}
-    named |= {"alias": "example_alias", "source": "models:/123", "run_id": "abcd1234abcd5678"}
-    named |= {"description": "An example"}
-    return {"tags": {"example_key": "example_value"}, **named} if event.endswith("created") else named
+    return _EXAMPLES.get(event, {"name": "example"})
 
 
 def page(subject: About) -> str:
@@ -84,7 +81,7 @@ def _ours(entry: LedgerEntry, subject: About | None) -> Payload:
 def _model(subject: About) -> Payload:
     model = subject.model
     tags = Tag.objects.filter(model=model, registration=None, set_at=model.created_at)
-    return {"name": model.name, "tags": _pairs(tags), "description": model.description or None}
+    return {"name": model.name, "tags": _pairs(tags), "description": model.description}
 
 
 def _version(subject: About) -> Payload | None:
@@ -146,4 +143,24 @@ _MLFLOW: dict[str, Callable[[About], Payload | None]] = {
     "model_version_tag.deleted": _tag_deleted,
     "model_version_alias.created": _alias_created,
     "model_version_alias.deleted": _alias_deleted,
+}
+_NAMED = {"name": "example_model", "version": "1"}
+_TAGS = {"example_key": "example_value"}
+_EXAMPLES: dict[str, Payload] = {
+    "registered_model.created": {
+        "name": "example_model",
+        "tags": _TAGS,
+        "description": "An example registered model",
+    },
+    "model_version.created": {
+        **_NAMED,
+        "source": "models:/123",
+        "run_id": "abcd1234abcd5678",
+        "tags": _TAGS,
+        "description": "An example model version",
+    },
+    "model_version_tag.set": {**_NAMED, "key": "example_key", "value": "example_value"},
+    "model_version_tag.deleted": {**_NAMED, "key": "example_key"},
+    "model_version_alias.created": {**_NAMED, "alias": "example_alias"},
+    "model_version_alias.deleted": {"name": "example_model", "alias": "example_alias"},
 }

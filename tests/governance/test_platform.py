@@ -438,7 +438,7 @@ def test_each_process_gets_its_own_role_and_keys_and_nothing_of_the_operators(
         "scoring": "scoring",
         "sequencer": "sequencer",
         "governor": "governor",
-        **dict.fromkeys(("worker", "checks", "drift", "monitors", "train", "webhooks", "beat"), "app"),
+        **dict.fromkeys(("worker", "intake", "checks", "drift", "monitors", "train", "webhooks", "beat"), "app"),
     }
     assert {name for name, env in table.items() if "LOG_KEY_FILE" in env} == {"setup", "sequencer"}
     assert {name for name, env in table.items() if "WARRANT_KEY_FILE" in env} == {"setup", "governor"}

@@ -82,6 +82,11 @@ def test_a_stock_client_makes_reads_changes_tests_and_removes_a_webhook(platform
     result = client.test_webhook(made.webhook_id, "model_version_alias.created")
     assert (result.success, result.response_status) == (False, 500)
     here.statuses = [200]
+    result = client.test_webhook(made.webhook_id, "model_version_tag.set")  # of another event than it tells
+    assert (result.success, b'"model_version_tag","action":"set"' in here.got[-1][2].replace(b'"entity":', b"")) == (
+        True,
+        True,
+    )
 
     name = a_model(platform)
     assert until(lambda: [body for _, _, body in here.got if name.encode() in body])
