@@ -21,6 +21,13 @@ _CHECKS: dict[str, Any] = {
         "online_batch_difference": {"fail_above": 0, "minimum_n": 100},
         "unscorable_share": {"fail_above": 0.05, "warn_above": 0.01},
     },
+    "safety": {
+        # Nothing that is served holds a pickle, so a warning here is about what lies beside the model.
+        "dangerous": {"fail_above": 0},
+        "bombs": {"fail_above": 0},
+        "code": {"fail_above": 0},
+        "pickles": {"warn_above": 0},
+    },
     "drift": {"drifted_share": {"fail_above": 0.5, "warn_above": 0.1, "minimum_n": 150}},
 }
 _MONITORS: dict[str, Any] = {
@@ -31,6 +38,8 @@ _MONITORS: dict[str, Any] = {
 _PARAMETERS: dict[str, Any] = {
     "bias": {"smallest": 30},  # rows below which a group's rates are not compared; alpha stands in the limits
     "drift": {"delta": 0.02, "alpha": 0.01},  # a PSI up to delta is immaterial; alpha is over all columns together
+    # What is registered at all: pickles and code of its own are kept, told and never loaded, or refused ("refuse").
+    "intake": {"pickles": "keep", "code": "keep"},
     # Whose OpenSSF signatures (`model.sig`) count: name → PEM of a public key, or of an authority's certificate. One is
     # demanded by a check, "signing": {"signature_valid": {"fail_below": 1}}; one that is wrong always fails.
     "signing": {"keys": {}, "authorities": {}},

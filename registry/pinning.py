@@ -15,7 +15,7 @@ from typing import Any
 from django.db import IntegrityError
 from django.db.models import Count
 
-from registry import artifacts, datasets, locks, mlmodel, policies, registrations, versions
+from registry import artifacts, datasets, locks, mlmodel, policies, ranges, registrations, versions
 from registry.intake import sources
 from registry.intake.files import Remote, counted
 from registry.models import Dataset, IntakeAttempt, IntakeFile, ModelVersion, Registration
@@ -82,7 +82,12 @@ def _pin(registration: Registration, now: datetime, trial: Trial) -> ModelVersio
         raise Invalid(f"The MLmodel file says run {described.run_id}, the request {offered.run_id}. Leave run_id out.")
     found = _examined(artifact, described, trial)
     _accept(found, policies.in_force(registration.model.tier).rules)
-    described = replace(described, unservable=described.unservable or found.get("refused", ""))
+    data = data_of({**offered.tags, **registration.tags})
+    described = replace(
+        described,
+        unservable=described.unservable or found.get("refused", ""),
+        schema=ranges.learned(described.schema, data.get("reference")),
+    )
     lineage = {
         "scan": found["scan"],
         "source": registration.source,
@@ -99,7 +104,7 @@ def _pin(registration: Registration, now: datetime, trial: Trial) -> ModelVersio
         artifact=artifact,
         lineage={key: value for key, value in lineage.items() if value},
         metrics=offered.metrics,
-        data=data_of({**offered.tags, **registration.tags}),
+        data=data,
         actor=INTAKE,
         now=now,
     )

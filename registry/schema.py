@@ -29,12 +29,17 @@ _MEANINGS = {
 
 @dataclass(frozen=True)
 class Column:
-    """One feature. `nullable`: a missing value is accepted and becomes NaN."""
+    """One feature. `nullable`: a missing value is accepted and becomes NaN.
+
+    `low`, `high`: the range of the reference data (of dates their texts); a value beyond it is told of, not refused.
+    """
 
     name: str
     kind: str
     nullable: bool = False
     categories: tuple[str, ...] = ()
+    low: float | str | None = None
+    high: float | str | None = None
 
     def __post_init__(self) -> None:
         texts = [self.name, self.kind, *self.categories]
@@ -42,6 +47,9 @@ class Column:
             raise Invalid("A feature has a name, a kind, nullable (true or false), and categories, which are texts.")
         if self.kind not in KINDS:
             raise Invalid(f"Feature {self.name!r} has kind {self.kind!r}; choose one of {', '.join(KINDS)}.")
+        bounds = [bound for bound in (self.low, self.high) if bound is not None]
+        if any(isinstance(bound, str) != (self.kind == "date") or not _is_bound(bound) for bound in bounds):
+            raise Invalid(f"Feature {self.name!r}: low and high are numbers, or of dates texts such as 2026-01-31.")
         if (self.kind == "category") != bool(self.categories) or len(set(self.categories)) != len(self.categories):
             raise Invalid(f"Feature {self.name!r}: list each category once, for features of kind category only.")
 
@@ -52,6 +60,22 @@ class Column:
                 return math.nan
             raise ValueError("must not be missing")
         return _ENCODERS[self.kind](self, value)
+
+    def outside(self, value: Any) -> bool:
+        """Say whether a value that can be encoded lies beyond what the reference data held."""
+        if value is None or (self.low is None and self.high is None):
+            return False
+        below = self.low is not None and value < self.low
+        return below or (self.high is not None and value > self.high)
+
+
+def _is_bound(bound: Any) -> bool:
+    if isinstance(bound, str):
+        try:
+            return bool(date.fromisoformat(bound))
+        except ValueError:
+            return False
+    return isinstance(bound, int | float) and not isinstance(bound, bool) and math.isfinite(bound)
 
 
 def _number(column: Column, value: Any) -> float:
@@ -129,7 +153,11 @@ class Schema:
 
     def dump(self) -> list[dict[str, Any]]:
         """Return the JSON form."""
-        return [{**asdict(column), "categories": list(column.categories)} for column in self.columns]
+        return [
+            {name: value for name, value in asdict(column).items() if name not in ("low", "high") or value is not None}
+            | {"categories": list(column.categories)}
+            for column in self.columns
+        ]
 
     def vector(self, features: Mapping[str, Any]) -> np.ndarray:
         """Encode one row as float64 of shape (n_features,); an Invalid lists every wrong feature at once."""
@@ -154,6 +182,10 @@ class Schema:
                 reasons=reasons,
             )
         return result
+
+    def outside(self, features: Mapping[str, Any]) -> list[str]:
+        """Return the features of a row that fits, whose values lie beyond what the reference data held."""
+        return [column.name for column in self.columns if column.outside(features.get(column.name))]
 
     def matrix(self, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
         """Encode many rows as float64 of shape (n_rows, n_features)."""

@@ -16,6 +16,7 @@ CHECKS: Mapping[str, str] = {
     "bias": "checks",
     "consistency": "checks",
     "signing": "checks",
+    "safety": "checks",
     "drift": "drift",
 }
 

@@ -31,6 +31,7 @@ def test_a_version_owes_every_check_of_the_policy_once(people):
         "consistency",
         "drift",
         "performance",
+        "safety",
     ]
 
 
@@ -39,7 +40,7 @@ def test_a_new_policy_asks_for_new_runs(people):
     rules = policies.in_force(1).rules
     policies.adopt(tier=1, rules={**rules, "retention_days": 1}, by=people.alan, now=builders.now())
     assert runs.verdict(version, policies.in_force(1)) == "insufficient"
-    assert len(runs.open_missing(builders.now())) == 4
+    assert len(runs.open_missing(builders.now())) == 5
 
 
 def test_a_run_is_performed_once_and_entered(people):
@@ -162,6 +163,7 @@ def test_a_version_without_data_is_insufficient_and_says_what_is_missing(people)
     version = builders.a_version(people.ada, data=False)
     builders.check(version)
     results = runs.results(version, policies.in_force(1))
+    assert results.pop("safety").verdict == "pass", "which looks at the files alone"
     assert {result.verdict for result in results.values()} == {"insufficient"}
     assert "without a holdout data set" in results["performance"].reasons[0]
 
@@ -250,7 +252,7 @@ def test_only_versions_that_matter_are_checked_again_under_a_new_policy(people):
 def test_finding_what_is_owed_is_one_query_however_many_versions(people, django_assert_num_queries):
     for name in ("one", "two", "three"):
         builders.a_version(people.ada, name)
-    assert len(runs.open_missing(builders.now())) == 12
+    assert len(runs.open_missing(builders.now())) == 15
     with django_assert_num_queries(1):
         assert runs.open_missing(builders.now()) == []
 

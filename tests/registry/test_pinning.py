@@ -1,16 +1,18 @@
 """What the intake worker makes of a registration: pinned bytes, or the reason why there are none."""
 
 import os
+import tracemalloc
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.conf import settings as django_settings
 
-from registry import artifacts, pinning, registrations, versions
+from registry import artifacts, datasets, pinning, registrations, versions
 from registry.intake import folders, sources
 from registry.models import IntakeAttempt, IntakeFile, ModelVersion
 from registry.refusals import Invalid
+from registry.schema import Schema
 from scoring import trials
 from tests import builders
 from tests.hammer import killing
@@ -219,3 +221,37 @@ def test_workers_that_are_killed_at_random_leave_nothing_half_pinned(committed, 
     found = killing.strike(committed, allowed, kills=KILLS)
     assert (found["kills"], found["left"], found["half-pinned"]) == (KILLS, 0, 0)
     assert [row.number for row in ModelVersion.objects.order_by("number")] == list(range(1, found["pinned"] + 1))
+
+
+def test_ranges_are_learned_from_the_reference_data(people, allowed):
+    with_data = builders.a_version(people.ada)
+    reference = with_data.reference
+    rows = datasets.read(reference).to_pandas()
+    found, standing = bring_to_an_end(
+        ask(people, f"file://{allowed}/model", tags={"countersign.reference": reference.digest})
+    )
+    assert (standing.status, standing.message) == ("READY", "")
+    schema = Schema.load(found.version.schema)
+    for column in schema.columns:
+        if column.kind in ("number", "integer"):
+            assert (column.low, column.high) == (rows[column.name].min(), rows[column.name].max())
+        if column.kind == "category":
+            assert (column.low, column.high) == (None, None)
+    assert [c.categories for c in schema.columns] == [c.categories for c in Schema.load(with_data.schema).columns]
+
+    row = builders.features()
+    name = next(c.name for c in schema.columns if c.kind == "number" and c.high is not None)
+    assert schema.outside(row | {name: schema.columns[schema.names.index(name)].high}) == schema.outside(row)
+    beyond = row | {name: schema.columns[schema.names.index(name)].high * 2 + 1}
+    assert name in schema.outside(beyond)
+    assert schema.vector(beyond)[schema.names.index(name)] == beyond[name], "it is told of, not refused"
+
+
+def test_a_large_file_is_received_in_little_memory():
+    piece = os.urandom(1024 * 1024)
+    tracemalloc.start()
+    digest, size = artifacts.receive(piece for _ in range(200))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (size, artifacts.rehash(digest)) == (200 * len(piece), digest)
+    assert most < 40 * len(piece)
