@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from django.db import IntegrityError
-from django.db.models import Count
+from django.db.models import Count, Max
 
 from registry import artifacts, datasets, locks, mlmodel, policies, ranges, registrations, versions
 from registry.intake import sources
@@ -22,8 +22,9 @@ from registry.models import Dataset, IntakeAttempt, IntakeFile, ModelVersion, Re
 from registry.refusals import Invalid, Refusal, TooLarge, Unavailable, Unknown
 from registry.registrations import INTAKE, Kind
 
-ATTEMPTS = 10  # a registration that so many attempts left without an end is not tried again
+ATTEMPTS = 12  # a registration that so many attempts left without an end is not tried again
 PATIENCE = timedelta(minutes=15)  # for how long a server that does not answer is asked again
+AT_ONCE, LONGEST_PAUSE = 2, 120  # attempts without a pause, as after a killed worker; seconds of the longest pause
 LARGEST_DOCUMENT = 4 * 1024 * 1024  # bytes of an MLmodel file; and of a model's end, where its categories are
 OWN = "countersign."  # tags that say what the record says, hence fixed once it is written
 
@@ -32,12 +33,18 @@ Trial = Callable[[Path, str, str, int], dict[str, Any]]
 log = logging.getLogger(__name__)
 
 
-def waiting() -> list[Registration]:
-    """Return the registrations without an end that nobody is at."""
+def waiting(now: datetime) -> list[Registration]:
+    """Return the registrations without an end that nobody is at and that were left alone long enough."""
     rows = Registration.objects.filter(version=None, refusal=None).select_related("model", "asked_by")
-    found = list(rows.annotate(tried=Count("attempts")).order_by("tried", "asked_at", "pk"))
-    held = locks.held(_lease(row) for row in found)
-    return [row for row in found if _lease(row) not in held]
+    rows = rows.annotate(tried=Count("attempts"), begun=Max("attempts__started_at"))
+    due = [row for row in rows.order_by("tried", "asked_at", "pk") if not row.begun or now - row.begun >= _pause(row)]
+    held = locks.held(_lease(row) for row in due)
+    return [row for row in due if _lease(row) not in held]
+
+
+def _pause(registration: Any) -> timedelta:
+    tried = registration.tried
+    return timedelta(seconds=0 if tried <= AT_ONCE else min(2.0 ** (tried - AT_ONCE), LONGEST_PAUSE))
 
 
 def perform(registration: Registration, *, now: datetime, trial: Trial) -> None:

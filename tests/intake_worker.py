@@ -13,6 +13,6 @@ if __name__ == "__main__":
     from registry import pinning  # only now are there models
     from scoring import trials
 
-    while waiting := pinning.waiting():
+    while waiting := pinning.waiting(timezone.now()):
         for registration in waiting:
             pinning.perform(registration, now=timezone.now(), trial=trials.examine)

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 @shared_task
 def pin_waiting() -> None:
     """Perform every registration that waits, each once; what is asked for meanwhile rings again."""
-    for registration in pinning.waiting():
+    for registration in pinning.waiting(timezone.now()):
         pinning.perform(registration, now=timezone.now(), trial=trials.examine)
 
 

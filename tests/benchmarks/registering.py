@@ -86,7 +86,7 @@ def _model(folder: Path) -> Path:
     data = lightgbm.Dataset(rows, rows[:, 0] > 0, feature_name=[f"f{number}" for number in range(8)])
     booster = lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1}, data, 50)
     example = pd.DataFrame(rows[:2], columns=booster.feature_name())
-    mlflow.lightgbm.save_model(booster, str(folder), input_example=example)
+    mlflow.lightgbm.save_model(booster, str(folder), input_example=example, pip_requirements=["lightgbm"])
     return folder
 
 

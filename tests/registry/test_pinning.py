@@ -53,7 +53,7 @@ def test_a_folder_is_pinned_as_the_files_at_hand_would_be(people, allowed):
     assert found.version.artifact == at_hand.artifact
     assert (found.version.schema, found.version.registered_by) == (at_hand.schema, people.ada)
     assert (found.version.pk, found.version.description) == (found.pk, "second")
-    assert pinning.waiting() == []
+    assert pinning.waiting(builders.now()) == []
     (allowed / "model" / "MLmodel").write_text("overwritten")
     assert artifacts.files(found.version.artifact) == builders.model_files()
 
@@ -79,7 +79,7 @@ def test_the_files_of_an_interrupted_intake_are_not_fetched_again(people, allowe
         patch.setattr(folders, "_read", stops)
         pinning.perform(registration, now=builders.now(), trial=trials.examine)
     assert (ModelVersion.objects.count(), IntakeFile.objects.count()) == (0, 3)
-    assert pinning.waiting() == [registration]
+    assert pinning.waiting(builders.now()) == [registration]
 
     changed, again = read[0], []
     (allowed / "model" / changed).write_bytes((allowed / "model" / changed).read_bytes())  # it was touched since
@@ -202,19 +202,34 @@ def test_a_server_that_is_away_is_asked_again_for_a_while(people, settings, tmp_
     registration = ask(people, "runs:/0a/model")
     _, standing = bring_to_an_end(registration)
     assert standing.status == "PENDING_REGISTRATION"
-    assert pinning.waiting() == [registration]
+    assert pinning.waiting(builders.now()) == [registration]
     found, standing = bring_to_an_end(registration, builders.now() + pinning.PATIENCE + timedelta(seconds=1))
     assert (found.refusal.kind, "does not answer" in standing.message) == ("unverified", True)
 
 
 def test_a_registration_that_ends_no_attempt_is_given_up(people, allowed):
     registration = ask(people, f"file://{allowed}/model")
+    hours_ago = builders.later(-0.1)
     for _ in range(pinning.ATTEMPTS):
-        IntakeAttempt.objects.create(registration=registration, started_at=builders.now())
+        IntakeAttempt.objects.create(registration=registration, started_at=hours_ago)
     later = ask(people, f"file://{allowed}/model")
-    assert pinning.waiting() == [later, registration], "one that kills its worker must not stand before the others"
+    found = pinning.waiting(builders.now())
+    assert found == [later, registration], "one that kills its worker must not stand before the others"
     _, standing = bring_to_an_end(registration)
-    assert "interrupted 10 times" in standing.message
+    assert f"interrupted {pinning.ATTEMPTS} times" in standing.message
+
+
+def test_attempts_are_made_after_ever_longer_pauses(people, allowed):
+    registration, began = ask(people, f"file://{allowed}/model"), builders.now()
+    seconds = lambda number: began + timedelta(seconds=number)  # noqa: E731
+    for _ in range(pinning.AT_ONCE):
+        IntakeAttempt.objects.create(registration=registration, started_at=began)
+        assert pinning.waiting(began) == [registration]
+    for number in range(1, pinning.ATTEMPTS):
+        IntakeAttempt.objects.create(registration=registration, started_at=began)
+        pause = min(2**number, pinning.LONGEST_PAUSE)
+        assert pinning.waiting(seconds(pause - 0.5)) == []
+        assert pinning.waiting(seconds(pause)) == [registration]
 
 
 def test_workers_that_are_killed_at_random_leave_nothing_half_pinned(committed, allowed):
