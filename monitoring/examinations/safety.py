@@ -9,7 +9,8 @@ from monitoring.candidates import Candidate
 from monitoring.checks import safety
 from monitoring.measurement import Measured
 from registry import artifacts
-from registry.intake import scanning
+from registry.refusals import Invalid
+from scoring import trials
 
 
 def measure(candidate: Candidate, rules: Mapping[str, Any]) -> Measured:
@@ -18,4 +19,7 @@ def measure(candidate: Candidate, rules: Mapping[str, Any]) -> Measured:
     with TemporaryDirectory(prefix="safety-") as folder:
         for path, entry in files.items():
             artifacts.copy(entry["sha256"], Path(folder, path))
-        return safety.measure(scanning.scan(Path(folder)).dump(), len(files))
+        found = trials.examine(Path(folder), "", "", 0)
+    if "died" in found:
+        raise Invalid(f"The process that scanned the files died {found['died']}: what they hold is not known.")
+    return safety.measure(found["scan"], len(files))

@@ -22,7 +22,7 @@ MOST_RATIO = 200  # bytes unpacked for one packed; deflate reaches 1,032
 _PICKLES = (".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle", ".pt", ".pth", ".ckpt", ".bin", ".npy", ".npz", ".p")
 _KERAS = (".keras", ".h5", ".hdf5", ".pb")
 _LAMBDA = (b'"class_name": "Lambda"', b'"class_name":"Lambda"')
-_LISTED = 50
+_LISTED, _LONGEST = 20, 160  # findings of a kind, and characters of each, that are told
 logging.getLogger("picklescan").setLevel(logging.CRITICAL)
 
 
@@ -37,8 +37,10 @@ class Scan:
     bombs: list[str]
 
     def dump(self) -> dict[str, Any]:
-        """Return the JSON form, no longer than a reader takes in."""
-        return {name: found[:_LISTED] if isinstance(found, list) else found for name, found in asdict(self).items()}
+        """Return the JSON form, no longer than a reader takes in, and a pipe at once."""
+        lists = {name: found for name, found in asdict(self).items() if isinstance(found, list)}
+        short = {name: [text[:_LONGEST] for text in found[:_LISTED]] for name, found in lists.items()}
+        return {"scanner": self.scanner, **short}
 
 
 def scan(folder: Path) -> Scan:

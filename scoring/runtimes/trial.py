@@ -13,6 +13,7 @@ import resource
 import select
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,12 @@ from scoring import runtimes
 
 SECONDS = 120  # that a model has to be scanned and loaded
 MEMORY = 8 * 1024**3  # bytes of address space
+_LIMITS = {
+    resource.RLIMIT_AS: MEMORY,
+    resource.RLIMIT_CPU: SECONDS,
+    resource.RLIMIT_CORE: 0,
+    resource.RLIMIT_FSIZE: 0,  # nothing that is scanned or loaded needs to write
+}
 _NEWUSER, _NEWNET = 0x10000000, 0x40000000  # CLONE_NEWUSER, CLONE_NEWNET of sched.h
 
 
@@ -61,15 +68,22 @@ def _child(write: int, asked: dict[str, Any]) -> None:
     """Do the work and end, whatever happens: the parent's stack is not this process's to unwind."""
     code = 1
     try:
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-        said = examine(Path(asked["folder"]), asked["flavour"], asked["file"], asked["features"])
-        os.write(write, json.dumps(said)[:60_000].encode())
+        silence = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silence, 1)
+        os.dup2(silence, 2)
+        for limit, most in _LIMITS.items():
+            resource.setrlimit(limit, (most, most))
+        os.write(write, json.dumps(_said(asked), ensure_ascii=False).encode())
         code = 0
     finally:
         os._exit(code)
+
+
+def _said(asked: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return examine(Path(asked["folder"]), asked["flavour"], asked["file"], asked["features"])
+    except Exception as fault:  # noqa: BLE001 - whatever a library makes of hostile bytes
+        return {"died": f"of {type(fault).__name__}: {str(fault)[:200]}"}
 
 
 def _leave_the_network() -> bool:
@@ -85,7 +99,8 @@ def main() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         if asked["flavour"] in runtimes.FLAVOURS:  # before the fork: once, however many models
-            importlib.import_module(f"scoring.runtimes.{asked['flavour']}_runtime")
+            with suppress(ModuleNotFoundError):  # the load says which
+                importlib.import_module(f"scoring.runtimes.{asked['flavour']}_runtime")
         answers.write(json.dumps({**attempt(asked), "network": not isolated}) + "\n")
 
 

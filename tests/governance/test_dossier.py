@@ -19,7 +19,7 @@ from governance.dossier import issue, period, subjects, verify
 from governance.models import Dossier
 from monitoring import alerts
 from monitoring.models import Alert, MonitorRun
-from registry import canonical, labels, ledger, proofs
+from registry import canonical, labels, ledger, mlmodel, proofs, registrations, versions
 from registry import people as registry_people
 from registry.models import Checkpoint, LedgerEntry
 from registry.refusals import Invalid, Unavailable, Unknown
@@ -82,10 +82,30 @@ def story(people):
     builders.an_outcome(people, decision, label=1, source='Zoë "Z" Müller')
     builders.a_decision(people, 1)
     labels.tag(model=first.model, registration=None, key="area", value="cards", by=people.ada, now=builders.now())
+    asked_for(people, first)
     troubles(people)
     builders.sequence()
     cosign(*WITNESSES[:2])
     return {"first": first, "second": second, "decision": decision, "begun": begun, "until": builders.now()}
+
+
+def asked_for(people, like):
+    """Three numbers that were asked for: one is pinned by the intake, one refused, one waits."""
+    now, model = builders.now(), like.model
+    asked = {"model": model, "source": "runs:/0a/m", "description": "Third.", "tags": {"a": "b"}, "by": people.ada}
+    pinned, refused, _ = (registrations.ask(**asked, now=now) for _ in range(3))
+    described = mlmodel.Description("pyfunc", "", [], "it has no runtime", "", "")
+    versions.pin(
+        registration=pinned,
+        described=described,
+        artifact=like.artifact,
+        lineage={"source": "runs:/0a/m"},
+        metrics=None,
+        data=None,
+        actor=registrations.INTAKE,
+        now=now,
+    )
+    registrations.refuse(registration=refused, kind=registrations.Kind.FAILED, reason="It holds a pickle.", now=now)
 
 
 def hired(people):

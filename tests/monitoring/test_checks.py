@@ -6,8 +6,9 @@ import pytest
 from scipy.stats import fisher_exact
 from sklearn.metrics import roc_auc_score
 
+from governance.policy_defaults import DEFAULTS
 from monitoring import frames, pictures, verdicts
-from monitoring.checks import bias, consistency, drift, performance
+from monitoring.checks import bias, consistency, drift, performance, safety
 from monitoring.checks.holm import holm
 from monitoring.measurement import Measurement
 from monitoring.models import MonitorRun
@@ -297,3 +298,18 @@ def test_rows_that_serving_refuses_are_told_apart_exactly():
             assert fits
         except Invalid:
             assert not fits
+
+
+def test_safety_counts_what_a_scan_found_and_the_sentences_are_the_evidence():
+    scan = {"scanner": "picklescan 1", "dangerous": ["a imports os.system"], "bombs": [], "code": [], "pickles": ["a"]}
+    measured = safety.measure(scan, 3)
+    assert {item.name: (item.value, item.n) for item in measured.measurements} == {
+        "dangerous": (1, 3),
+        "bombs": (0, 3),
+        "code": (0, 3),
+        "pickles": (1, 3),
+    }
+    assert measured.evidence == {"scanner": "picklescan 1", "dangerous": ["a imports os.system"], "pickles": ["a"]}
+    limits = DEFAULTS[1]["checks"]["safety"]
+    assert verdicts.judge(measured.measurements, limits)[0] == "fail"
+    assert verdicts.judge(safety.measure(scan | {"dangerous": []}, 3).measurements, limits)[0] == "warn"

@@ -1,5 +1,7 @@
 """A number is asked for first and pinned later: at once, without a gap, and it ends once."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from django.db import IntegrityError, connection, transaction
 
@@ -86,3 +88,34 @@ def test_a_run_is_found_whoever_named_it(people):
     assert found("source_path = 'test'") == [1]
     assert ledger.facts_of(LedgerEntry.objects.filter(event="version.requested").get())["number"] == 2
     assert Registration.objects.count() == 2
+
+
+def test_twenty_clients_at_once_get_the_numbers_without_gap_or_duplicate(committed):
+    model = builders.a_model(committed.ada)
+
+    def client(_):
+        try:
+            numbers = [registrations.ask(model=model, source="runs:/0a/m", by=committed.ada, now=builders.now()).number]
+            return [*numbers, builders.a_version(committed.ada, data=False).number]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(20) as pool:
+        given = [number for numbers in pool.map(client, range(20)) for number in numbers]
+    assert sorted(given) == list(range(1, 41))
+    assert sorted(Registration.objects.values_list("number", flat=True)) == list(range(1, 41))
+
+
+def test_the_pages_show_a_number_without_files_and_why(people, client):
+    refuse(asked(people), Kind.UNVERIFIED, "There is nothing at this source.")
+    asked(people)
+    client.force_login(people.clara)
+    page = client.get("/models/fraud/versions/1").content.decode()
+    assert "There is nothing at this source." in page
+    assert "never checked, approved or served" in page
+    assert "Unverified" in page
+    assert "Registration refused" in page
+    assert "Its files are being fetched" in client.get("/models/fraud/versions/2").content.decode()
+    model = client.get("/models/fraud").content.decode()
+    assert model.count("no files") == 2
+    assert "Pending" in model
