@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 from governance import tables
 from monitoring import demands, gate, performing
 from monitoring.candidates import Candidate
-from registry import artifacts, datasets, mlmodel, versions
+from registry import artifacts, datasets, mlmodel, pinning, ranges, versions
+from registry.intake import scanning
 from registry.models import Dataset, ModelVersion, RegisteredModel
-from registry.refusals import Invalid
+from registry.refusals import Invalid, Refusal
 from registry.schema import SCORE
 
 _PARQUET = b"PAR1"
@@ -43,12 +44,21 @@ def candidate(folder: Path, *, model: str, data: Mapping[str, Path], label: str,
         number=0,
         artifact=versions.stored(files),
         flavour=described.flavour,
-        schema=described.schema,
+        schema=ranges.learned(described.schema, sets.get("reference")),
         unservable=described.unservable,
         lineage={"model_file": described.file},
         **sets,
     )
     return Rehearsed(version)
+
+
+def objection(found: Candidate, folder: Path, rules: Mapping[str, Any]) -> str:
+    """Return why the intake would not accept these files under a policy, or why they could not be served; empty: no."""
+    try:
+        pinning.accept({"scan": scanning.scan(folder).dump()}, rules)
+    except Refusal as refusal:
+        return refusal.detail
+    return str(found.version.unservable)
 
 
 def checks(found: Candidate, rules: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

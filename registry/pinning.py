@@ -88,7 +88,7 @@ def _pin(registration: Registration, now: datetime, trial: Trial) -> ModelVersio
     if described.run_id and offered.run_id and described.run_id != offered.run_id:
         raise Invalid(f"The MLmodel file says run {described.run_id}, the request {offered.run_id}. Leave run_id out.")
     found = _examined(artifact, described, trial)
-    _accept(found, policies.in_force(registration.model.tier).rules)
+    accept(found, policies.in_force(registration.model.tier).rules)
     data = data_of({**offered.tags, **registration.tags})
     described = replace(
         described,
@@ -149,8 +149,8 @@ def _examined(artifact: dict[str, dict[str, Any]], described: mlmodel.Descriptio
         return trial(Path(folder), described.flavour, described.file, features)
 
 
-def _accept(found: Mapping[str, Any], rules: Mapping[str, Any]) -> None:
-    """Refuse what no policy accepts, and pickles where this one does not."""
+def accept(found: Mapping[str, Any], rules: Mapping[str, Any]) -> None:
+    """Refuse what no policy accepts, and pickles where this one does not; `found`: what the trial told."""
     if "died" in found:
         raise Invalid(f"The process that loaded the model for the first time died {found['died']}: it is not kept.")
     scan, wanted = found["scan"], rules.get("parameters", {}).get("intake", {})

@@ -41,7 +41,7 @@ def verdict(gate: Gate) -> str:
     missed = [line for line in every if line["verdict"] not in MET]
     warned = [line for line in every if line["verdict"] == "warn"]
     if gate.get("unservable"):
-        return f"Gate not passed: it is not checked, because it cannot be served: {gate['unservable']}."
+        return f"Gate not passed: it is not checked, because it cannot be served: {gate['unservable'].rstrip('.')}."
     if not gate["done"]:
         waiting = ", ".join(check["check"] for check in gate["checks"] if check["state"] != "done")
         return f"Gate not passed: not checked yet: {waiting}. Wait for it with --wait."

@@ -151,6 +151,20 @@ def test_what_the_intake_refuses_is_told_with_its_reason(platform, cli, work, tm
     assert [version["version"] for version in versions(platform, "malformed")] == [2, 1]
 
 
+def test_what_the_intake_would_refuse_is_told_here_and_never_loaded(cli, work, tmp_path):
+    folder, trace = heavy(work, tmp_path), tmp_path / "ran"
+    (folder / "extra.pkl").write_bytes(b"cposix\nsystem\n(S'touch %s'\ntR." % str(trace).encode())
+    given = ["--holdout", work / "holdout.parquet", "--label", "is_fraud", "--tier", "1"]
+    here = cli("check", "--local", folder, "--model", "trojan", *given, "--json")
+    assert here.code == 1, here.err
+    assert "A pickle would run what no model needs: extra.pkl imports posix.system" in here.json["unservable"]
+    assert here.json["checks"] == []
+    there = cli("register", folder, "--model", "trojan", "--json")
+    assert there.code == 3
+    assert here.json["unservable"] in there.json["error"]["detail"]
+    assert not trace.exists()
+
+
 def test_what_could_not_be_verified_has_no_gate(platform, cli):
     headers = {"Authorization": f"Bearer {platform.tokens['ada']}"}
     for path, told in (

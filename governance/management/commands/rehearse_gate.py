@@ -31,12 +31,13 @@ class Command(BaseCommand):
         try:
             found = rehearsal.candidate(Path(asked["folder"]), model=asked["model"], data=files, **told)
             done: list[dict[str, Any]] = []
-            for check in [] if found.version.unservable else rehearsal.checks(found, asked["rules"]):
+            objection = rehearsal.objection(found, Path(asked["folder"]), asked["rules"])
+            for check in [] if objection else rehearsal.checks(found, asked["rules"]):
                 done.append(check)
                 self._say({"check": check["check"], "verdict": check["verdict"]})
         except Refusal as refusal:
             raise CommandError(refusal.detail) from refusal
-        self._say({**gate.joined(done), "unservable": found.version.unservable})
+        self._say({**gate.joined(done), "unservable": objection})
 
     def _say(self, told: dict[str, Any]) -> None:
         self.stdout.write(orjson.dumps(told).decode())
