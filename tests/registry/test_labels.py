@@ -73,6 +73,8 @@ def test_an_alias_tells_where_it_pointed_at_any_time_and_why(ada, version, ask):
     body = {"name": "fraud", "alias": "candidate", "version": "1"}
     assert ask(ada, "post", f"{MLFLOW}/registered-models/alias", body) == (200, {})
     between = timezone.now()
+    model = ask(ada, "get", f"{MLFLOW}/registered-models/get", {"name": "fraud"})[1]["registered_model"]
+    assert model["aliases"] == [{"alias": "candidate", "version": "1"}]
     status, answer = ask(ada, "put", path, {"version": 2, "reason": "It finds more."})
     assert (status, answer["version"], answer["set_by"], answer["reason"]) == (200, 2, "ada", "It finds more.")
     assert ask(ada, "get", path, {"at": begun.isoformat()})[0] == 404

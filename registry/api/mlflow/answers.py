@@ -1,120 +1,99 @@
-"""Models and versions as the messages of MLflow's protobuf definitions, in JSON.
+"""Models and versions as the messages of MLflow's protobuf definitions, in JSON; a few queries for any number of rows.
 
-Each comes with its tags, aliases and description by one query for any number of rows. A version is PENDING_REGISTRATION
-until its files are stored; its stage is always "None": what serves is said by deployments, as serving aliases show.
+A version is PENDING_REGISTRATION until its files are stored; its stage is always "None": what serves is said by
+deployments, which the serving aliases mirror.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
-from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import JSONObject
+from django.db.models import QuerySet
 
 from registry import registrations
+from registry.api.mlflow import said
 from registry.api.mlflow.errors import Serving, nothing_serves
-from registry.models import Alias, Description, RegisteredModel, Registration, Tag
+from registry.models import RegisteredModel, Registration
 
 _Row = dict[str, Any]
-_HEAVY = ("artifact", "schema", "lineage", "metrics")  # never shown here, and long
+_SHOWN = (
+    *("number", "source", "run_id", "logged_model", "run_link", "description", "asked_at"),
+    *("model__name", "asked_by__username", "version__unservable", "version__registered_at"),
+    *("refusal__kind", "refusal__reason", "refusal__refused_at"),
+)
 
 
-def told_models() -> QuerySet[RegisteredModel]:
-    """Return all models, each with what was said of it: `told_tags`, `told_text`, `told_at`, `told_aliases`."""
-    here = {"model": OuterRef("pk")}
-    aliases = _newest_aliases(**here).values(data=JSONObject(alias="name", version="registration__number"))
-    rows = RegisteredModel.objects.select_related("owner")
-    return rows.annotate(**_said(**here, registration=None), told_aliases=ArraySubquery(aliases))
-
-
-def told_versions() -> QuerySet[Registration]:
-    """Return all registrations, each with what was said of it, the run and model that its version was made from."""
-    here = {"registration": OuterRef("pk")}
-    rows = Registration.objects.select_related("model", "asked_by", "version", "refusal")
-    return rows.defer(*(f"version__{name}" for name in _HEAVY)).annotate(
-        **_said(**here),
-        told_aliases=ArraySubquery(_newest_aliases(**here).values("name")),
-        told_run=KeyTextTransform("run_id", "version__lineage"),
-        told_model=KeyTextTransform("model_id", "version__lineage"),
-    )
-
-
-def _said(**whose: Any) -> dict[str, Any]:
-    tags = Tag.objects.filter(**whose).order_by("key", "-set_at", "-id").distinct("key")
-    text = Description.objects.filter(**whose).order_by("-set_at", "-id")
-    return {
-        "told_tags": ArraySubquery(tags.values(data=JSONObject(key="key", value="value"))),
-        "told_text": Subquery(text.values("text")[:1]),
-        "told_at": Subquery(text.values("set_at")[:1]),
-    }
-
-
-def _newest_aliases(**whose: Any) -> QuerySet[Alias]:
-    """Return the aliases that point to something now, by name."""
-    later = Q(set_at__gt=OuterRef("set_at")) | Q(set_at=OuterRef("set_at"), pk__gt=OuterRef("pk"))
-    moved = Alias.objects.filter(later, model=OuterRef("model"), name=OuterRef("name"))
-    return Alias.objects.filter(~Exists(moved), registration__isnull=False, **whose).order_by("name")
+def selected() -> QuerySet[Registration]:
+    """Return all registrations with what a ModelVersion message says of each, and nothing longer."""
+    return Registration.objects.select_related("model", "asked_by", "version", "refusal").only(*_SHOWN)
 
 
 def model(row: RegisteredModel, serving: Serving = nothing_serves) -> _Row:
     """Return the RegisteredModel message of one model."""
-    return models([told_models().get(pk=row.pk)], serving)[0]
+    return models([row], serving)[0]
 
 
 def version(row: Registration, serving: Serving = nothing_serves) -> _Row:
     """Return the ModelVersion message of one registration."""
-    return versions([told_versions().get(pk=row.pk)], serving)[0]
+    return versions([row], serving)[0]
 
 
 def models(rows: Sequence[RegisteredModel], serving: Serving = nothing_serves) -> list[_Row]:
-    """Return RegisteredModel messages of rows of `told_models`."""
-    newest = list(told_versions().filter(model__in=rows).order_by("model", "-number").distinct("model"))
-    served = serving([row.pk for row in rows])
-    latest = {found.model_id: _version(found, served.get(found.model_id, {})) for found in newest}
-    touched = {found.model_id: found.asked_at for found in newest}
+    """Return RegisteredModel messages."""
+    told, served = said.of_models([row.pk for row in rows]), serving([row.pk for row in rows])
+    newest = list(selected().filter(pk__in=[one.newest for one in told.values() if one.newest]))
+    latest = {row.model_id: (row, message) for row, message in zip(newest, _versions(newest, served), strict=True)}
     numbers = _numbers(target for aliases in served.values() for target in aliases.values())
     return [
-        {
-            **_times(row.created_at, touched.get(row.pk), row.told_at),  # type: ignore[attr-defined]
-            "name": row.name,
-            "user_id": row.owner.username,
-            "description": _text(row),
-            "latest_versions": [latest[row.pk]] if row.pk in latest else [],
-            "tags": _tags(row),
-            "aliases": [
-                *row.told_aliases,  # type: ignore[attr-defined]
-                *({"alias": name, "version": numbers[target]} for name, target in served.get(row.pk, {}).items()),
-            ],
-        }
+        _model(
+            row, told[row.pk], latest.get(row.pk), {name: numbers[to] for name, to in served.get(row.pk, {}).items()}
+        )
         for row in rows
     ]
 
 
+def _model(
+    row: RegisteredModel, told: said.OfModel, latest: tuple[Registration, _Row] | None, served: dict[str, str]
+) -> _Row:
+    return {
+        **_times(row.created_at, latest[0].asked_at if latest else None, told.at),
+        "name": row.name,
+        "user_id": row.owner.username,
+        "description": row.description if told.text is None else told.text,
+        "latest_versions": [latest[1]] if latest else [],
+        "tags": told.tags,
+        "aliases": [*told.aliases, *({"alias": name, "version": number} for name, number in served.items())],
+    }
+
+
 def versions(rows: Sequence[Registration], serving: Serving = nothing_serves) -> list[_Row]:
-    """Return ModelVersion messages of rows of `told_versions`."""
-    served = serving({row.model_id for row in rows})
-    return [_version(row, served.get(row.model_id, {})) for row in rows]
+    """Return ModelVersion messages."""
+    return _versions(rows, serving({row.model_id for row in rows}))
 
 
-def _version(row: Any, served: dict[str, Any]) -> _Row:
+def _versions(rows: Sequence[Registration], served: dict[UUID, dict[str, UUID]]) -> list[_Row]:
+    told = said.of_versions([row.pk for row in rows])
+    return [_version(row, told[row.pk], served.get(row.model_id, {})) for row in rows]
+
+
+def _version(row: Registration, told: said.OfVersion, served: dict[str, UUID]) -> _Row:
     standing = registrations.standing(row)
     return {
-        **_times(row.asked_at, _ended(row), row.told_at),
+        **_times(row.asked_at, _ended(row), told.at),
         "name": row.model.name,
         "version": str(row.number),
         "user_id": row.asked_by.username,
         "current_stage": "None",
-        "description": _text(row),
+        "description": row.description if told.text is None else told.text,
         "source": row.source,
-        "run_id": row.run_id or row.told_run or "",
+        "run_id": row.run_id or told.run or "",
         "run_link": row.run_link,
-        "model_id": row.logged_model or row.told_model or "",
+        "model_id": row.logged_model or told.model or "",
         "status": standing.status,
         "status_message": standing.message,
-        "tags": _tags(row),
-        "aliases": [*row.told_aliases, *(name for name, target in served.items() if target == row.pk)],
+        "tags": told.tags,
+        "aliases": [*told.aliases, *(name for name, target in served.items() if target == row.pk)],
     }
 
 
@@ -132,15 +111,7 @@ def _times(created: datetime, *later: datetime | None) -> _Row:
     }
 
 
-def _text(row: Any) -> str:
-    text: str = row.description if row.told_text is None else row.told_text
-    return text
-
-
-def _tags(row: Any) -> list[dict[str, str]]:
-    return [tag for tag in row.told_tags if tag["value"] is not None]
-
-
-def _numbers(found: Iterable[Any]) -> dict[Any, str]:
-    pairs = Registration.objects.filter(pk__in=list(found)).values_list("pk", "number")
+def _numbers(found: Iterable[UUID]) -> dict[UUID, str]:
+    wanted = list(found)
+    pairs = Registration.objects.filter(pk__in=wanted).values_list("pk", "number") if wanted else ()
     return {pk: str(number) for pk, number in pairs}

@@ -19,6 +19,7 @@ IS_PROMPT = "mlflow.prompt.is_prompt"  # clients ask for models that are not pro
 _NUMBERS = {"=": "", "!=": "", ">": "__gt", ">=": "__gte", "<": "__lt", "<=": "__lte"}
 _WORDS = {"=": "", "!=": "", "LIKE": "__like", "ILIKE": "__ilike", "IN": "__in", "NOT IN": "__in"}
 _OF_TAGS = {name: _WORDS[name] for name in ("=", "!=", "LIKE", "ILIKE")}
+_SHOWN = ("name", "description", "created_at", "owner__username")
 _UNEQUAL = ("!=", "NOT IN")
 _ENDED = Coalesce("version__registered_at", "refusal__refused_at", "asked_at")
 
@@ -46,7 +47,7 @@ class Ilike(Like):
 
 def models(text: str, order: Sequence[str]) -> QuerySet[RegisteredModel]:
     """Return the registered models that a filter describes, by name unless another order is asked for."""
-    rows = answers.told_models()
+    rows = RegisteredModel.objects.select_related("owner").only(*_SHOWN)
     newest = Registration.objects.filter(model=OuterRef("pk")).order_by("-number").values("asked_at")[:1]
     touched = Greatest("created_at", Subquery(newest), _described(model=OuterRef("pk"), registration=None))
     columns = {"name": F("name"), "creation_timestamp": F("created_at"), "last_updated_timestamp": touched}
@@ -57,7 +58,7 @@ def models(text: str, order: Sequence[str]) -> QuerySet[RegisteredModel]:
 
 def versions(text: str, order: Sequence[str]) -> QuerySet[Registration]:
     """Return the model versions that a filter describes, newest first unless another order is asked for."""
-    rows = answers.told_versions()
+    rows = answers.selected()
     touched = Greatest("asked_at", _ENDED, _described(registration=OuterRef("pk")))
     columns = {
         "name": F("model__name"),
