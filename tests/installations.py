@@ -46,6 +46,7 @@ class Installation:
             "PROCESS": process,
             "LOG_KEY_FILE": str(self.home / "keys" / "log.key"),
             "WARRANT_KEY_FILE": str(self.home / "keys" / "warrant.key"),
+            "WEBHOOK_KEY_FILE": str(self.home / "keys" / "webhook.key"),
             "OMP_NUM_THREADS": "1",
             "MLFLOW_DISABLE_TELEMETRY": "true",
         }

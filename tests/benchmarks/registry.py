@@ -10,18 +10,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import searching
+from tests.benchmarks import registering, searching
 from tests.benchmarks.ledger import machine
 from tests.installations import installation
 
 RESULTS = Path(__file__).parent / "results" / "registry.json"
-PARTS = {"search": searching}
+PARTS = {"registration": registering, "search": searching}
 
 
 def main(wanted: list[str]) -> int:
     """Measure the parts of these names, or all; what was measured of the others before stays beside them."""
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"machine": {}, "goals": [], "figures": {}}
-    figures, before, rows = dict(kept["figures"]), os.getloadavg(), []
+    facts, figures, before, rows = kept["machine"], dict(kept["figures"]), os.getloadavg(), []
     for name, part in PARTS.items():
         if not wanted or name in wanted:
             with tempfile.TemporaryDirectory(prefix="bench-") as folder, installation(Path(folder) / "home") as at:
