@@ -1,12 +1,16 @@
 """For the worker that sends webhooks, who alone can open their secrets."""
 
+import logging
 from uuid import UUID
 
 from celery import current_app, shared_task
 from django.db import transaction
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from governance.webhooks import deliveries
+
+log = logging.getLogger(__name__)
 
 AT_ONCE = 20  # deliveries of one webhook until it rings for itself again
 FORGOTTEN = 10  # seconds until a ring that nobody heard is forgotten
@@ -30,8 +34,11 @@ def deliver(webhook: str) -> None:
 
 
 def ring(webhook: str) -> None:
-    """Ask that somebody deliver to a webhook now; unheard, it is asked again within a second."""
-    current_app.send_task(deliver.name, [webhook], queue="webhooks", expires=FORGOTTEN)
+    """Ask that somebody deliver to a webhook now; unheard, or without a queue, it is asked again by a later beat."""
+    try:
+        current_app.send_task(deliver.name, [webhook], queue="webhooks", expires=FORGOTTEN, retry=False)
+    except OperationalError:
+        log.exception("the queue does not answer; what webhook %s is owed waits for a later beat", webhook)
 
 
 def wake(webhook: UUID) -> None:
