@@ -19,10 +19,20 @@ from governance.models import ApprovalRequest, Order, Signature
 from monitoring import runs
 from monitoring.events import Event as Monitoring
 from monitoring.models import CheckResult
-from registry import canonical, datasets, ledger, packages, policies, versions
+from registry import canonical, datasets, inventory, ledger, packages, policies, prose, versions
 from registry.ledger import DECISIONS, GOVERNANCE
 from registry.ledger import Event as Registry
-from registry.models import Dataset, DatasetRetention, DatasetStatistics, LedgerEntry, ModelVersion, Package, Policy
+from registry.models import (
+    Dataset,
+    DatasetRetention,
+    DatasetStatistics,
+    InventoryRecord,
+    LedgerEntry,
+    ModelVersion,
+    Package,
+    Policy,
+    Prose,
+)
 from scoring import commitments, decisions, outcomes
 from scoring.events import Event as Scoring
 from scoring.models import Decision, Deployment, Outcome
@@ -86,6 +96,20 @@ KINDS = (
         ("package",),
         Package.objects.select_related("version", "policy"),
         lambda row: (canonical.digest(packages.record(row)),),
+    ),
+    Kind(
+        "inventory record",
+        (Registry.INVENTORY_RECORDED,),
+        ("inventory",),
+        InventoryRecord.objects.select_related("model"),
+        lambda row: (canonical.digest(inventory.said_in(row)),),
+    ),
+    Kind(
+        "prose of a model card",
+        (Registry.CARD_WRITTEN,),
+        ("prose",),
+        Prose.objects.select_related("version"),
+        lambda row: (canonical.digest(prose.said_in(row)),),
     ),
     Kind(
         "check result",

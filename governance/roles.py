@@ -6,19 +6,20 @@ from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 
 from governance.events import Event
-from registry import ledger
+from registry import ledger, stewards
 from registry.refusals import Unavailable
 
 READ = "registry.read"
+DESCRIBE, KEEP = stewards.DESCRIBE, stewards.KEEP
 ROLES: dict[str, list[str]] = {
-    "data-scientist": [READ, "registry.register_version", "governance.request_approval"],
+    "data-scientist": [READ, "registry.register_version", DESCRIBE, "governance.request_approval"],
     "risk-analyst": [READ, "governance.sign", "monitoring.answer_alert", "governance.issue_dossier"],
-    "risk-lead": [READ, "governance.sign", "monitoring.answer_alert", "governance.issue_dossier"],
+    "risk-lead": [READ, DESCRIBE, KEEP, "governance.sign", "monitoring.answer_alert", "governance.issue_dossier"],
     "operator": [
         *(READ, "governance.promote", "monitoring.answer_alert"),
         *("registry.move_alias", "governance.manage_webhooks"),
     ],
-    "compliance": [READ, "registry.see_restricted", "governance.issue_dossier"],
+    "compliance": [READ, DESCRIBE, KEEP, "registry.see_restricted", "governance.issue_dossier"],
     "decision-engine": ["scoring.score", "scoring.record_outcome", READ],
     "trainer": ["registry.register_version"],
 }

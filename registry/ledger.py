@@ -52,6 +52,8 @@ class Event(StrEnum):
     MODEL_TAGGED = "model.tagged"
     MODEL_ALIASED = "model.aliased"
     MODEL_DESCRIBED = "model.described"
+    INVENTORY_RECORDED = "inventory.recorded"
+    CARD_WRITTEN = "card.written"
     VERSION_REQUESTED = "version.requested"
     VERSION_REGISTERED = "version.registered"
     REGISTRATION_REFUSED = "registration.refused"

@@ -10,7 +10,18 @@ from governance.dossier.contents import Contents
 from governance.models import ApprovalRequest, Case, Signature
 from monitoring import runs
 from monitoring.models import CheckResult, Disposition
-from registry import canonical, datasets, labels, ledger, packages, policies, registrations, versions
+from registry import (
+    canonical,
+    datasets,
+    inventory,
+    labels,
+    ledger,
+    packages,
+    policies,
+    prose,
+    registrations,
+    versions,
+)
 from registry.models import Description, LedgerEntry, ModelVersion, Package, Policy, RegisteredModel, Registration
 from scoring import decisions, outcomes
 from scoring.models import Decision, Deployment, Outcome, RefusedLoad
@@ -62,25 +73,26 @@ def add_model(contents: Contents, model: RegisteredModel) -> None:
     contents.enter(ledger.about([f"model:{model.id}"]).filter(event=ledger.Event.MODEL_REGISTERED))
     _add_policies(contents, model)
     named = contents.named()
-    _add_labels(contents, model, named)
-    for refused in RefusedLoad.objects.filter(deployment__model=model):
-        if canonical.digest(refused.reason) in named:
-            contents.record("reason", refused.reason)
+    if model.description:
+        contents.record("description", model.description)
+    for kind, value in _said(model):
+        if canonical.digest(value) in named:
+            contents.record(kind, value)
     for kind, text in _written(model):
         if canonical.sha256(text.encode()) in named:
             contents.text(kind, text)
 
 
-def _add_labels(contents: Contents, model: RegisteredModel, named: set[str]) -> None:
-    """Add what was said of a model itself, as far as entries that were collected name it."""
-    if model.description:
-        contents.record("description", model.description)
+def _said(model: RegisteredModel) -> Iterator[tuple[str, Any]]:
+    """Yield what was said of a model itself, by the kind of its record."""
     for text in _described_later(model.descriptions.filter(registration=None)):
-        if canonical.digest(text) in named:
-            contents.record("description", text)
-    for tag in map(labels.tag_record, model.tags.filter(registration=None)):
-        if canonical.digest(tag) in named:
-            contents.record("tag", tag)
+        yield "description", text
+    for tag in model.tags.filter(registration=None):
+        yield "tag", labels.tag_record(tag)
+    for row in model.inventory_records.select_related("model"):
+        yield "inventory", inventory.said_in(row)
+    for refused in RefusedLoad.objects.filter(deployment__model=model):
+        yield "reason", refused.reason
 
 
 def _described_later(rows: QuerySet[Description]) -> Iterator[str]:
@@ -126,6 +138,8 @@ def add_registration(contents: Contents, registration: Registration) -> None:
 
 def _add_pinned(contents: Contents, version: ModelVersion) -> None:
     contents.record("version", versions.manifest(version))
+    for written in version.prose.select_related("version"):
+        contents.record("prose", prose.said_in(written))
     _add_datasets(contents, version)
     for package in Package.objects.filter(version=version).select_related("policy", "version"):
         contents.record("package", packages.record(package))

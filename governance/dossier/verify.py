@@ -525,6 +525,8 @@ NAMED_BY = {  # kind of a record: the fact that names its digest, the events of 
     "description": ("description", "model.registered", "model.described", "version.requested", "version.registered"),
     "tag": ("tag", "model.tagged"),
     "dataset": ("record", "dataset.registered"),
+    "prose": ("prose", "card.written"),
+    "inventory": ("inventory", "inventory.recorded"),
     "policy": ("policy", "policy.adopted"),
     "package": ("package", "package.assembled"),
     "result": ("result", "check.performed"),

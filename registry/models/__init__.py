@@ -16,6 +16,7 @@ from registry.models.catalogue import (
     Tag,
 )
 from registry.models.datasets import DatasetRetention, DatasetStatistics
+from registry.models.describing import InventoryRecord, Prose
 from registry.models.ledger import (
     Breach,
     BreachAnswer,
@@ -41,6 +42,7 @@ __all__ = [
     "DatasetStatistics",
     "Description",
     "Epoch",
+    "InventoryRecord",
     "Leaf",
     "IntakeAttempt",
     "IntakeFile",
@@ -48,6 +50,7 @@ __all__ = [
     "ModelVersion",
     "Package",
     "Policy",
+    "Prose",
     "RegisteredModel",
     "Registration",
     "RegistrationRefusal",

@@ -28,6 +28,8 @@ class RegisteredModel(models.Model):
             ("register_version", "Register models, data sets and versions"),
             ("read", "Read everything"),
             ("move_alias", "Move the free aliases of anybody's model"),
+            ("describe_model", "Write inventory and model cards of one's own models"),
+            ("keep_inventory", "Write inventory and model cards of every model"),
         ]
 
     def __str__(self) -> str:

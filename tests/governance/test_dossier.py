@@ -19,7 +19,7 @@ from governance.dossier import issue, period, subjects, verify
 from governance.models import Dossier
 from monitoring import alerts
 from monitoring.models import Alert, MonitorRun
-from registry import canonical, labels, ledger, mlmodel, proofs, registrations, versions
+from registry import canonical, inventory, labels, ledger, mlmodel, proofs, prose, registrations, versions
 from registry import people as registry_people
 from registry.models import Checkpoint, LedgerEntry
 from registry.refusals import Invalid, Unavailable, Unknown
@@ -81,6 +81,8 @@ def story(people):
     builders.a_champion(people, second)
     builders.an_outcome(people, decision, label=1, source='Zoë "Z" Müller')
     builders.a_decision(people, 1)
+    prose.write(version=second, limits="Little history.", by=people.ada, now=builders.now())
+    inventory.record(model=first.model, developer="Ada", by=people.ada, now=builders.now())
     labels.tag(model=first.model, registration=None, key="area", value="cards", by=people.ada, now=builders.now())
     asked_for(people, first)
     troubles(people)
@@ -310,6 +312,12 @@ def test_each_kind_verifies_under_the_keys_and_witnesses_of_a_regulator(world, k
     assert "This does not prove:" in said
     assert "colluded" in said
     assert "agrees with itself" not in said
+
+
+def test_what_people_wrote_of_models_and_versions_is_among_the_records(world):
+    found = verify.unpack(world.archives["model"])
+    assert b"Little history." in b"".join(data for path, data in found.items() if path.startswith("records/prose/"))
+    assert b'"developer":"Ada"' in b"".join(d for path, d in found.items() if path.startswith("records/inventory/"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
