@@ -15,7 +15,7 @@ from typing import Any
 from django.db import IntegrityError
 from django.db.models import Count, Max
 
-from registry import artifacts, datasets, locks, mlmodel, policies, ranges, registrations, versions
+from registry import artifacts, datasets, lineage, locks, mlmodel, policies, ranges, registrations, versions
 from registry.intake import sources
 from registry.intake.files import Remote, counted
 from registry.models import Dataset, IntakeAttempt, IntakeFile, ModelVersion, Registration
@@ -89,13 +89,14 @@ def _pin(registration: Registration, now: datetime, trial: Trial) -> ModelVersio
         raise Invalid(f"The MLmodel file says run {described.run_id}, the request {offered.run_id}. Leave run_id out.")
     found = _examined(artifact, described, trial)
     accept(found, policies.in_force(registration.model.tier).rules)
-    data = data_of({**offered.tags, **registration.tags})
+    data = data_of({**_logged(offered.inputs), **offered.tags, **registration.tags})
     described = replace(
         described,
         unservable=described.unservable or found.get("refused", ""),
         schema=ranges.learned(described.schema, data.get("reference")),
     )
-    lineage = {
+    known = {
+        **offered.inputs,
         "scan": found["scan"],
         "source": registration.source,
         "run_id": offered.run_id,
@@ -109,7 +110,7 @@ def _pin(registration: Registration, now: datetime, trial: Trial) -> ModelVersio
         registration=registration,
         described=described,
         artifact=artifact,
-        lineage={key: value for key, value in lineage.items() if value},
+        lineage={key: value for key, value in known.items() if value},
         metrics=offered.metrics,
         data=data,
         actor=INTAKE,
@@ -165,6 +166,13 @@ def accept(found: Mapping[str, Any], rules: Mapping[str, Any]) -> None:
         raise Invalid(f"The policy accepts no pickles, which run code when loaded: {', '.join(scan['pickles'])[:500]}.")
     if scan["code"] and wanted.get("code") == "refuse":
         raise Invalid(f"The policy accepts no models with code of their own: {'; '.join(scan['code'])[:500]}.")
+
+
+def _logged(inputs: Mapping[str, Any]) -> dict[str, str]:
+    """Return the registered data sets that a run logged as its inputs, as tags; others stay in the lineage alone."""
+    found = lineage.registered(inputs.get("datasets", ()))
+    held = set(Dataset.objects.filter(digest__in=found.values()).values_list("digest", flat=True))
+    return {OWN + role: digest for role, digest in found.items() if digest in held}
 
 
 def data_of(tags: Mapping[str, str]) -> dict[str, Dataset]:

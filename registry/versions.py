@@ -176,6 +176,17 @@ def manifest(version: ModelVersion) -> dict[str, Any]:
     }
 
 
+def data_of(version: ModelVersion) -> dict[str, Dataset]:
+    """Return the data sets of a version by the roles they play."""
+    return {role: dataset for role in DATA_ROLES if (dataset := getattr(version, role))}
+
+
+def logged_data(version: ModelVersion) -> list[dict[str, Any]]:
+    """Return what its run logged of data that are not among the registered ones (see registry.lineage)."""
+    held = {dataset.digest for dataset in data_of(version).values()}
+    return [item for item in version.lineage.get("datasets", ()) if item.get("sha256") not in held]
+
+
 def model_named(name: str) -> RegisteredModel:
     """Return a registered model."""
     model = RegisteredModel.objects.filter(name=name).first() if name.isprintable() else None

@@ -32,7 +32,10 @@ class Remote:
 
 @dataclass(frozen=True)
 class Offered:
-    """What a source offers: the files of a model, and what the run that made them recorded."""
+    """What a source offers: the files of a model, and what the run that made them recorded.
+
+    `inputs`: data sets and models that the run read, as `registry.lineage` tells them.
+    """
 
     files: list[Remote]
     run_id: str = ""
@@ -40,6 +43,7 @@ class Offered:
     parameters: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 def part(name: Any) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 from django.conf import settings
 
+from registry import lineage
 from registry.intake.files import DEEPEST, PIECE, Offered, Remote, Unresolved, part, within_limits
 from registry.refusals import Invalid, TooLarge, Unavailable
 
@@ -93,6 +94,7 @@ def _offered(
         parameters=_pairs(run["data"].get("params")) | _pairs(logged.get("data", {}).get("params")),
         metrics=_numbers(run["data"].get("metrics")),
         tags=_pairs(run["data"].get("tags")),
+        inputs=lineage.of_run(run),
     )
 
 
