@@ -7,6 +7,8 @@ from django import forms
 
 from governance.approvals import MEANINGS
 from governance.webhooks import events
+from registry import inventory, prose, regulations
+from registry.refusals import Refusal
 
 CHOICES = {"approve": "Approve", "reject": "Reject"}
 
@@ -19,6 +21,12 @@ class Form(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": "", **kwargs})
+
+    def take(self, refusal: Refusal) -> None:
+        """Show each reason of a refusal at the field that it points to."""
+        for reason in refusal.reasons:
+            name = reason.get("pointer", "").removeprefix("/")
+            self.add_error(name if name in self.fields else None, reason["detail"])
 
 
 def _reason(label: str = "Reason (kept in the audit trail)") -> forms.CharField:
@@ -109,6 +117,68 @@ class WebhookForm(Form):
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
         help_text="It signs each event, or is the token for a commit status. Nobody can read it again.",
     )
+
+
+class Lines(forms.CharField):
+    """A list of texts, one on each line."""
+
+    widget = forms.Textarea(attrs={"rows": 2})
+
+    def prepare_value(self, value: Any) -> Any:
+        """Show a list as lines."""
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def clean(self, value: Any) -> list[str]:  # type: ignore[override]
+        """Return the lines that hold something."""
+        return [line.strip() for line in (super().clean(value) or "").splitlines() if line.strip()]
+
+
+def _text(label: str, most: int = inventory.LONGEST_TEXT, rows: int = 2) -> forms.CharField:
+    return forms.CharField(label=label, max_length=most, required=False, widget=forms.Textarea(attrs={"rows": rows}))
+
+
+def _name(label: str) -> forms.CharField:
+    return forms.CharField(label=label, max_length=inventory.LONGEST_NAME, required=False)
+
+
+class InventoryForm(Form):
+    """What the inventory says of a model beside what is computed."""
+
+    developer = _name("Developer")
+    validator = _name("Validator, independent of the developer")
+    business_purpose = _text("Business purpose")
+    is_model = forms.TypedChoiceField(
+        label="Does it count as a model?",
+        choices=[("", "Not evidenced"), ("True", "Yes"), ("False", "No")],
+        coerce=lambda chosen: chosen == "True",
+        empty_value=None,
+        required=False,
+    )
+    is_model_reason = _text("Why")
+    origin = forms.ChoiceField(
+        label="Vendor or own", choices=[("", "Not evidenced"), *inventory.ORIGINS.items()], required=False
+    )
+    vendor = _name("Vendor")
+    dependencies = Lines(label="Upstream models and feeds, one on a line", required=False)
+    jurisdictions = Lines(label="Jurisdictions, one code on a line (EU, DE, US-NY)", required=False)
+    ai_act_class = forms.ChoiceField(
+        label="AI Act classification",
+        choices=[("", "Not evidenced"), *regulations.AI_ACT_CLASSES.items()],
+        required=False,
+    )
+    ai_act_reason = _text("Why it is classified so")
+    next_review = forms.DateField(
+        label="Next review", required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+
+
+class ProseForm(Form):
+    """What the author says of a version in its card."""
+
+    intended_use = _text(prose.PARTS["intended_use"], prose.LONGEST, 3)
+    limits = _text(prose.PARTS["limits"], prose.LONGEST, 3)
+    out_of_scope = _text(prose.PARTS["out_of_scope"], prose.LONGEST, 3)
+    ethics = _text(prose.PARTS["ethics"], prose.LONGEST, 3)
 
 
 def bands(data: Mapping[str, Any] | None, initial: list[dict[str, Any]]) -> Any:

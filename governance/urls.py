@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from governance.views import catalogue, dossiers, health, versions, webhooks
+from governance.views import cards, catalogue, dossiers, health, inventory, lineage, versions, webhooks
 
 _VERSION = "models/<str:name>/versions/<int:number>"
 
@@ -17,6 +17,11 @@ urlpatterns = [
     path(f"{_VERSION}/promote", versions.promote, name="promote"),
     path(f"{_VERSION}/roll-back", versions.roll_back, name="roll-back"),
     path(f"{_VERSION}/dossier", dossiers.of_version, name="issue-version-dossier"),
+    path(f"{_VERSION}/card", cards.card_page, name="card"),
+    path("models/<str:name>/inventory", inventory.model_inventory, name="model-inventory"),
+    path("inventory", inventory.inventory_list, name="inventory"),
+    path("datasets/<str:digest>/lineage", lineage.dataset_lineage, name="dataset-lineage"),
+    path("decisions/<uuid:decision_id>/lineage", lineage.decision_lineage, name="decision-lineage"),
     path("decisions/<uuid:decision_id>/dossier", dossiers.of_decision, name="issue-decision-dossier"),
     path("models/<str:name>/dossier", dossiers.of_model, name="issue-model-dossier"),
     path("dossiers", dossiers.dossier_list, name="dossiers"),
@@ -38,6 +43,7 @@ urlpatterns = [
     path("", include("registry.api.urls")),
     path("", include("governance.webhook_api")),
     path("", include("governance.api")),
+    path("", include("governance.describing")),
 ]
 handler400 = "governance.problems.bad_request"
 handler403 = "governance.problems.forbidden"

@@ -1,47 +1,18 @@
-"""The time window of a data set: its first and last moment by the column that plays the role `time`."""
+"""The time window of a data set, in words: its first and last moment, as they were measured when it was registered."""
 
-import functools
-import io
-from datetime import UTC, date, datetime
-from typing import Any
+from collections.abc import Iterable
 
-import pyarrow.parquet as pq
-
-from registry import artifacts
-from registry.models import Dataset
-from registry.refusals import Refusal
-
-MOST_ROWS = 1_000_000  # of larger files nothing is read for a page
+from registry.models import Dataset, DatasetStatistics
 
 
-def of(dataset: Dataset) -> tuple[datetime, datetime] | None:
-    """Return first and last moment (UTC), None where no single time column tells or the file is large."""
-    times = dataset.named("time")
-    return _read(dataset.digest, times[0]) if len(times) == 1 and dataset.rows <= MOST_ROWS else None
+def told(datasets: Iterable[Dataset]) -> dict[str, str]:
+    """Return the windows (UTC, to the minute) by digest, of those data sets where one time column tells; one query."""
+    rows = DatasetStatistics.objects.filter(dataset__in=list(datasets)).order_by("computed_at")
+    found = dict(rows.values_list("dataset__digest", "content__window"))
+    return {
+        digest: f"{_minute(window['from'])} to {_minute(window['to'])}" for digest, window in found.items() if window
+    }
 
 
-def told(dataset: Dataset) -> str:
-    """Return the window in words; nothing where it is not known."""
-    found = of(dataset)
-    return f"{found[0]:%Y-%m-%d %H:%M} to {found[1]:%Y-%m-%d %H:%M}" if found else ""
-
-
-@functools.lru_cache(maxsize=512)  # bytes of a digest never change
-def _read(digest: str, column: str) -> tuple[datetime, datetime] | None:
-    try:
-        file = pq.ParquetFile(io.BytesIO(artifacts.get(digest)))
-    except Refusal:
-        return None
-    metadata = file.metadata
-    places = [i for i in range(metadata.num_columns) if metadata.schema.column(i).path == column]
-    groups = [metadata.row_group(group).column(place) for group in range(metadata.num_row_groups) for place in places]
-    told = [found.statistics for found in groups if found.statistics and found.statistics.has_min_max]
-    ends = [_moment(value) for found in told for value in (found.min, found.max)]
-    known = [end for end in ends if end is not None]
-    return (min(known), max(known)) if known and len(known) == len(ends) and len(told) == len(groups) else None
-
-
-def _moment(value: Any) -> datetime | None:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-    return datetime(value.year, value.month, value.day, tzinfo=UTC) if isinstance(value, date) else None
+def _minute(moment: str | None) -> str:
+    return moment[:16].replace("T", " ") if moment else "unknown"

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from governance import inventory as examined
 from governance import lifecycle, retraining
 from governance.forms import PeriodForm
 from governance.models import ApprovalRequest, Case, Order, Signature
@@ -134,6 +136,7 @@ def model_page(request: HttpRequest, name: str) -> HttpResponse:
         "order_pending": lifecycle.pending_order(model),
         "alerts": model.alerts.select_related("disposition", "run").defer("run__evidence").order_by("-raised_at")[:20],
         "cases": _cases(model),
+        "inventory": examined.rows([model], timezone.now().date())[0],
         "period_form": PeriodForm(),
         "blocked_stages": (Stage.BLOCKED, Stage.REJECTED, Stage.UNSERVABLE),
     }

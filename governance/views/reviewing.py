@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from governance import lifecycle
+from governance import card, graph, lifecycle
 from governance.models import ApprovalRequest, Order
+from governance.views.cards import code
+from governance.views.lineage import drawn
 from governance.workflow import ACTIONS, Facts, Stage, reasons_against
 from monitoring import demands, pictures, runs
 from monitoring.models import CheckResult
-from registry import ledger, policies
+from registry import ledger, policies, versions
 from registry.models import ModelVersion, Policy, User
 from registry.pages import lines
 from registry.templatetags.display import words
@@ -131,9 +133,11 @@ def facts_for_page(version: ModelVersion, user: User, now: datetime) -> dict[str
         "tally": _tally(listed),
         "deeds": deeds(facts, user),
         "order": waiting_order(version),
+        "code": code(version.lineage),
         **_comparison(version, policy, results),
         **_evidence(version, results),
         **_approval(version, facts),
+        **drawn(graph.of_version(version)),
         "lines": lines(ledger.about([f"version:{version.id}"]).reverse()[:TRAIL]),
     }
 
@@ -187,7 +191,8 @@ def _evidence(version: ModelVersion, results: Mapping[str, CheckResult]) -> dict
         "consistency": held.get("consistency", {}),
         "signing": held.get("signing", {}),
         "columns": pictures.columns(results["drift"], version.schema, "hold-out") if "drift" in results else [],
-        "data": [(role, getattr(version, role)) for role in ("training", "reference", "holdout", "golden")],
+        "data": card.data_with_windows(version),
+        "logged": versions.logged_data(version),
     }
 
 

@@ -31,6 +31,7 @@ _LOOKS = {
     "stable": ("✓", "Stable", "good"),
     "open": ("●", "Open", "warn"),
     "answered": ("✓", "Answered", "plain"),
+    "overdue": ("!", "Overdue", "bad"),
     "approve": ("✓", "Approved", "good"),
     "reject": ("✗", "Rejected", "bad"),
     "arrived": ("✓", "Arrived", "good"),

@@ -23,23 +23,6 @@ from tests import builders
 from tests.logs import witness_key
 
 
-@pytest.fixture
-def browse(settings):
-    """Return a function that opens a browser in which somebody is signed in."""
-
-    def browser(person=None) -> Client:
-        client = Client()
-        if person:
-            client.force_login(person)
-        return client
-
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    }
-    return browser
-
-
 def url_of(version, name: str = "version") -> str:
     return reverse(name, args=[version.model.name, version.number])
 
@@ -113,6 +96,12 @@ def world(people):
         "model": "/models/fraud",
         "champion": url_of(version),
         "in review": url_of(request.package.version),
+        "inventory": "/inventory",
+        "filtered inventory": "/inventory?tier=1&owner=ada&state=unrecorded",
+        "inventory of a model": "/models/fraud/inventory",
+        "card": url_of(version, "card"),
+        "touched by data": reverse("dataset-lineage", args=[version.training.digest]),
+        "behind a decision": reverse("decision-lineage", args=[decision.pk]),
         "decisions": "/decisions",
         "filtered decisions": "/decisions?model=fraud&band=allow",
         "decision": reverse("decision", args=[decision.pk]),
