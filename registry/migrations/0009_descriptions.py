@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
     """After this, what a client says of a model later has a history."""
 
     dependencies = [
-        ("registry", "0011_artifact_checks"),
+        ("registry", "0008_artifact_checks"),
     ]
 
     operations = [

@@ -10,7 +10,7 @@ from registry.append_only import AppendOnly
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("registry", "0011_descriptions"),
+        ("registry", "0009_descriptions"),
     ]
 
     operations = [

@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
     """Two more tables whose rows are for ever."""
 
     dependencies = [
-        ("registry", "0015_datasets"),
+        ("registry", "0010_datasets"),
     ]
 
     operations = [

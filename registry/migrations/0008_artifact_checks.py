@@ -8,7 +8,7 @@ from registry.append_only import AppendOnly
 class Migration(migrations.Migration):
     """After this, every verdict on a stored file is kept."""
 
-    dependencies = [("registry", "0010_registrations")]
+    dependencies = [("registry", "0007_registrations")]
     operations = [
         migrations.CreateModel(
             name="ArtifactCheck",
