@@ -43,6 +43,7 @@ NEEDS = {
     "train": ("import governance.tasks.train", {"pyarrow"}),
     "governor": ("import governance.tasks.governor", {"cryptography"}),
     "worker": ("import monitoring.tasks.nudges, governance.tasks.nudges", {"psycopg"}),
+    "intake": ("import monitoring.tasks.intake; import picklescan", {"obstore", "picklescan"}),
     "beat": ("from governance.celery import app; app.connection_for_write().transport", {"celery", "redis"}),
 }
 NEEDS_OF_SOME = {
