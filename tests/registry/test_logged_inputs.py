@@ -4,9 +4,8 @@ import mlflow
 import pandas as pd
 
 from registry import lineage
-from tests.registry.test_mlflow_client import ROWS, ada_client, booster, name, read, send_dataset, tracked
-
-__all__ = ["ada_client", "booster", "name", "tracked"]  # fixtures
+from tests.logged import ROWS, read
+from tests.registry.test_mlflow_client import send_dataset
 
 
 def test_what_a_run_logged_as_its_inputs_is_lineage_and_registered_data_sets_are_found(
