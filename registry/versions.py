@@ -1,12 +1,13 @@
 """Register a model; pin the immutable versions of it, with their lineage."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 
-from registry import artifacts, canonical, labels, ledger, locks, mlmodel, registrations
+from registry import artifacts, canonical, labels, ledger, locks, mlmodel, ranges, registrations
 from registry.ledger import Event
 from registry.models import Dataset, ModelVersion, RegisteredModel, Registration, User, people
 from registry.refusals import Conflict, Invalid, Unknown
@@ -81,6 +82,7 @@ def register(
     The files are kept by digest before a row is written.
     """
     described, artifact = mlmodel.describe(files.get("MLmodel"), files, files.__getitem__), stored(files)
+    described = replace(described, schema=ranges.learned(described.schema, (data or {}).get("reference")))
     with transaction.atomic():
         registration = registrations.place(
             model=model,

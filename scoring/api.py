@@ -88,6 +88,7 @@ def _short(decision: Decision) -> dict[str, Any]:
         "band": answer["band"],
         "action": answer["action"],
         "reasons": answer["reasons"],
+        **({"out_of_range": answer["out_of_range"]} if "out_of_range" in answer else {}),
         "fallback": answer.get("fallback"),
         "at": decision.at,
     }

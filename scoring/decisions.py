@@ -62,6 +62,8 @@ def decide(
     if known:
         return known
     answer = _answer(served, vector)
+    if answer["score"] is not None and (outside := served.schema.outside(features)):
+        answer["out_of_range"] = outside  # beyond what the reference data held: told, not refused
     decision = _build(served, answer, inputs, now)
     decision.request_id, decision.request_digest, decision.entity = request_id, digest, entity
     decision.vector = None if decision.is_fallback else vector.tolist()

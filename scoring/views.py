@@ -82,10 +82,17 @@ def _limits(bands: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def _rows(features: dict[str, Any], answer: dict[str, Any], schema: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return each feature as it was sent with what it contributed (None in a fallback), in the order of the schema."""
+    """Return each feature as it was sent with what it contributed (None in a fallback), in the order of the schema.
+
+    `outside`: its value is beyond what the reference data held.
+    """
     names = [column["name"] for column in schema]
     pairs = zip(names, answer.get("attributions", [None] * len(names)), strict=True)
-    return [{"name": name, "value": shown(features.get(name)), "contribution": value} for name, value in pairs]
+    outside = answer.get("out_of_range", ())
+    return [
+        {"name": name, "value": shown(features.get(name)), "contribution": value, "outside": name in outside}
+        for name, value in pairs
+    ]
 
 
 def shown(value: Any) -> str:

@@ -753,6 +753,17 @@ def check_answer(world, what, package, version):
     ranked = sorted(zip(values, names), key=lambda item: (-item[0], item[1]))[:4]
     expected = [dict(package["reasons"][f], feature=f, contribution=v) for v, f in ranked if v > 0]
     demand(answer["reasons"] == expected, what, "the reasons do not follow from the attributions")
+    features = parse(world.files["decision/inputs.json"], "decision/inputs.json")["features"]
+    outside = [column["name"] for column in version["schema"] if is_outside(column, features.get(column["name"]))]
+    demand(answer.get("out_of_range", []) == outside, what, "the features said to be out of range are others")
+
+
+def is_outside(column, value):
+    """Say whether a value lies beyond what the reference data of the version held."""
+    if value is None:
+        return False
+    low, high = column.get("low"), column.get("high")
+    return (low is not None and value < low) or (high is not None and value > high)
 
 
 # ---- the whole: what each kind of dossier must hold, and under which title ------------------------------------------

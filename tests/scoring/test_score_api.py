@@ -36,6 +36,17 @@ def post(client, body, path=SCORE, **headers):
     return client.post(path, data=data, content_type="application/json", **headers)
 
 
+def test_a_value_beyond_the_reference_data_is_told_of_and_not_refused(champion, engine_client):
+    column = next(column for column in champion.schema if column["name"] == "amount")
+    usual = post(engine_client, {"features": {**builders.features(), "amount": column["high"]}}).json()
+    odd = post(engine_client, {"features": {**builders.features(), "amount": column["high"] + 1}}).json()
+    assert "amount" not in usual.get("out_of_range", [])
+    assert "amount" in odd["out_of_range"]
+    assert odd["score"] is not None
+    kept = engine_client.get(f"/api/v1/decisions/{odd['decision_id']}").json()
+    assert kept["answer"]["out_of_range"] == odd["out_of_range"]
+
+
 def test_an_answer_is_explained_and_on_record_before_it_is_seen(champion, engine_client):
     answer = post(engine_client, {"features": builders.features(), "attributes": {"sex": "female"}})
     assert answer.status_code == 200
