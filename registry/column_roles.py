@@ -91,14 +91,15 @@ def guess(profile: Profile, said: Mapping[str, str]) -> list[dict[str, Any]]:
     roles = dict(said)
     for name, column in profile.columns.items():
         if name not in roles:
-            roles[name] = _role(column, set(roles.values()), profile.rows)
+            roles[name] = _role(column, set(roles.values()), profile.rows, said="protected" in said.values())
     return [_column(column, roles[name]) for name, column in profile.columns.items()]
 
 
-def _role(column: profiles.Column, taken: set[str], rows: int) -> str:
+def _role(column: profiles.Column, taken: set[str], rows: int, *, said: bool) -> str:
+    """Guess a role. `said`: somebody named the protected columns, and this is none of them."""
     name = re.sub(r"[^a-z0-9]+", "_", column.name.lower()).strip("_")
     for role, pattern in _NAMES:
-        if re.fullmatch(pattern, name) and _may_be(role, column, taken):
+        if re.fullmatch(pattern, name) and _may_be(role, column, taken) and not (said and role == "protected"):
             return role
     if column.kind == MOMENT and "time" not in taken:
         return "time"

