@@ -26,9 +26,9 @@ def main(count: int) -> None:
     with transaction.atomic(), connection.cursor() as cursor, cursor.copy(_COPY) as copy:
         for place in range(count):
             writer = (names[place % WRITERS], place // WRITERS + 1)
-            subject, now = f"decision:{uuid7()}", timezone.now()
-            event = Event.DECISION_ANSWERED
-            copy.write_row(ledger._row(event, subject, "user:7", now, _FACTS, ledger.DECISIONS, writer))
+            decision, now = uuid7(), timezone.now()
+            said = (f"decision:{decision}", "user:7", now, _FACTS, writer)
+            copy.write_row(ledger._row(decision, ledger.DECISIONS, Event.DECISION_ANSWERED, *said))
 
 
 if __name__ == "__main__":
