@@ -59,12 +59,19 @@ def scan(folder: Path) -> Scan:
         if file.suffix in _KERAS and _has_lambda(file):
             code.append(f"{path} has a Lambda layer, which holds code")
         if path in named or _may_be_pickle(file):
-            _take_apart(file, path, pickles, dangerous, code)
+            _take_apart(file, path, path in named or _binary(file), pickles, dangerous, code)
     return Scan(SCANNER, pickles, dangerous, code, bombs)
 
 
-def _take_apart(file: Path, path: str, pickles: list[str], dangerous: list[str], code: list[str]) -> None:
-    result = scanner.scan_file_path(str(file))
+def _take_apart(file: Path, path: str, sure: bool, pickles: list[str], dangerous: list[str], code: list[str]) -> None:
+    """Tell what a pickle imports. `sure`: it is one, or what a flavour would load; else it may be any bytes."""
+    try:
+        result = scanner.scan_file_path(str(file))
+    except Exception:  # noqa: BLE001 - picklescan raises whatever it stumbles over
+        if sure:
+            pickles.append(path)
+            dangerous.append(f"{path} is a pickle that cannot be taken apart")
+        return
     if result.globals or _binary(file):
         pickles.append(path)
     if result.scan_err and path in pickles:

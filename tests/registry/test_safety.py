@@ -58,13 +58,25 @@ def _aborts(folder):
     (folder / "model.lgb").write_bytes(text.replace(b"split_feature=", b"split_feature=99999999 ", 1))
 
 
+def _garbled_pickle(folder):
+    pickled(folder, b"\x80\x04\x93.")
+
+
 REFUSED = [
+    (_garbled_pickle, "cannot be taken apart"),
     (_command, "imports posix.system"),
     (_command_under_another_name, "imports posix.system"),
     (_command_in_an_archive, "imports posix.system"),
     (_broken_pickle, "imports posix.system"),
     (_bomb, "unpacks to 50,000,000 bytes"),
 ]
+
+
+def test_bytes_that_stumble_a_scanner_are_no_harm_by_themselves(people, allowed):  # noqa: F811
+    (allowed / "model" / "weights.bin").write_bytes(b"\x93.")
+    registration, standing = bring_to_an_end(ask(people, f"file://{allowed}/model"))
+    assert (standing.status, standing.message) == ("READY", "")
+    assert "weights.bin" in registration.version.artifact
 
 
 @pytest.mark.parametrize(("made", "why"), REFUSED)
