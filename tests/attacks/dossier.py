@@ -3,6 +3,7 @@
 import io
 import json
 import random
+from contextlib import suppress
 
 from django.core.management import CommandError, call_command
 
@@ -105,8 +106,9 @@ def take_a_decision_away(world):
         with world.unguarded("scoring_decision") as execute:
             execute("DELETE FROM scoring_decision WHERE id = %s", [world.decision])
         said = io.StringIO()
-        try:
+        with suppress(CommandError):
             call_command("verify_records", stdout=said)
-        except CommandError:
-            return f"verify_records “{said.getvalue().splitlines()[0].partition(': ')[2]}”"
+        found = [line for line in said.getvalue().splitlines() if line.startswith(f"decision {world.decision}: ")]
+        if found:
+            return f"verify_records “{found[0].partition(': ')[2]}”"
     raise NotCaughtError("the log shows that it was answered, and nothing compares")
