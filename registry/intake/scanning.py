@@ -20,6 +20,7 @@ SCANNER = f"picklescan {version('picklescan')}"
 MOST_UNPACKED = 2 * 1024**3  # bytes
 MOST_RATIO = 200  # bytes unpacked for one packed; deflate reaches 1,032
 _PICKLES = (".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle", ".pt", ".pth", ".ckpt", ".bin", ".npy", ".npz", ".p")
+_ANYTHING = (".bin",)  # of these, what may hold any bytes: a pickle or an archive only if it begins as one
 _KERAS = (".keras", ".h5", ".hdf5", ".pb")
 _LAMBDA = (b'"class_name": "Lambda"', b'"class_name":"Lambda"')
 _LISTED, _LONGEST = 20, 160  # findings of a kind, and characters of each, that are told
@@ -59,12 +60,13 @@ def scan(folder: Path) -> Scan:
         if file.suffix in _KERAS and _has_lambda(file):
             code.append(f"{path} has a Lambda layer, which holds code")
         if path in named or _may_be_pickle(file):
-            _take_apart(file, path, path in named or _binary(file), pickles, dangerous, code)
+            sure = path in named or file.suffix not in _ANYTHING or _binary(file) or zipfile.is_zipfile(file)
+            _take_apart(file, path, sure, pickles, dangerous, code)
     return Scan(SCANNER, pickles, dangerous, code, bombs)
 
 
 def _take_apart(file: Path, path: str, sure: bool, pickles: list[str], dangerous: list[str], code: list[str]) -> None:
-    """Tell what a pickle imports. `sure`: it is one, or what a flavour would load; else it may be any bytes."""
+    """Tell what a pickle imports. `sure`: it must be one that can be taken apart; else it may be any bytes."""
     try:
         result = scanner.scan_file_path(str(file))
     except Exception:  # noqa: BLE001 - picklescan raises whatever it stumbles over

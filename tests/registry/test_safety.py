@@ -62,7 +62,19 @@ def _garbled_pickle(folder):
     pickled(folder, b"\x80\x04\x93.")
 
 
+def _garbled_beside_a_command(folder):
+    with zipfile.ZipFile(folder / "extra.zip", "w") as archive:
+        archive.writestr("a.pkl", b"\x93.")
+        archive.writestr("b.pkl", pickle.dumps(Command()))
+
+
+def _garbled_under_a_pickles_name(folder):
+    (folder / "state.joblib").write_bytes(b"\x93.")
+
+
 REFUSED = [
+    (_garbled_beside_a_command, "extra.zip"),
+    (_garbled_under_a_pickles_name, "state.joblib is a pickle that cannot be taken apart"),
     (_garbled_pickle, "cannot be taken apart"),
     (_command, "imports posix.system"),
     (_command_under_another_name, "imports posix.system"),
