@@ -3,29 +3,23 @@
 Where its model is not loaded, or fails on a row, the fallback of its signed package is the answer, and says so.
 """
 
-import hashlib
-import logging
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 import orjson
-from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from registry import ledger
 from registry.ids import uuid7
-from registry.models import LedgerEntry, Package, User
+from registry.models import LedgerEntry, User
 from registry.refusals import Invalid, Unknown
-from scoring import admission, commitments, recording, runtimes, serving
+from scoring import admission, answering, asking, commitments, committing, serving
+from scoring.asking import Asked
 from scoring.events import Event
 from scoring.models import Decision
-
-REASONS = 4  # at most this many principal reasons: more are unlikely to help (Reg B commentary)
-
-log = logging.getLogger(__name__)
+from scoring.recording import Record
 
 
 def decide(
@@ -48,109 +42,49 @@ def decide(
     """
     admission.demand()
     served = serving.champion(name, now=now)
-    if request_id is not None and not (
-        isinstance(request_id, str) and 0 < len(request_id) <= 100 and request_id.isprintable()
-    ):
-        raise Invalid("request_id is a text of 1 to 100 printable characters.")
-    if not isinstance(entity, str) or len(entity) > 100 or not entity.isprintable():
-        raise Invalid("entity is a text of at most 100 printable characters.")
-    vector = served.schema.vector(features)
-    kept = {"features": dict(features), "attributes": _attributes(attributes)}
-    inputs = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
-    digest = hashlib.sha256(entity.encode() + b"\0" + inputs).hexdigest()
-    known = _repeated(served, request_id, digest)
+    asked = asking.read(served.schema, features=features, request_id=request_id, entity=entity, attributes=attributes)
+    known = _known(served, asked) if committing.suspected(_key(served, asked)) else None
     if known:
         return known
-    answer = _answer(served, vector)
-    if answer["score"] is not None and (outside := served.schema.outside(features)):
-        answer["out_of_range"] = outside  # beyond what the reference data held: told, not refused
-    decision = _build(served, answer, inputs, now)
-    decision.request_id, decision.request_digest, decision.entity = request_id, digest, entity
-    decision.vector = None if decision.is_fallback else vector.tolist()
+    decision = _build(served, asked, answering.answer(served, asked), now)
     try:
-        with transaction.atomic():
-            recording.record(decision, package=served.package.digest, by=by, now=now)
-    except IntegrityError:
-        known = _repeated(served, request_id, digest)
+        committing.put([Record(decision, served.package.digest, by.actor)])
+    except committing.Repeated:
+        committing.suspect(_key(served, asked))
+        known = _known(served, asked)
         if known is None:
             raise
         return known
     return decision
 
 
-def _attributes(given: Mapping[str, str] | None) -> dict[str, str]:
-    given = {} if given is None else given
-    flat = isinstance(given, Mapping) and all(isinstance(v, str) and len(v) <= 100 for v in given.values())
-    if not flat or len(given) > 20:
-        raise Invalid("attributes is an object of at most 20 names and short texts.")
-    return dict(given)
+def _key(served: serving.Serving, asked: Asked) -> committing.Key:
+    return served.deployment.model_id, asked.request_id or ""
 
 
-def _repeated(served: serving.Serving, request_id: str | None, digest: str) -> Decision | None:
-    if request_id is None:
-        return None
-    known = Decision.objects.filter(model=served.deployment.model_id, request_id=request_id).first()
-    if known and known.request_digest != digest:
-        raise Invalid(f"request_id {request_id!r} was used for other features. Use a new one for a new request.")
+def _known(served: serving.Serving, asked: Asked) -> Decision | None:
+    """Return the decision that was made under the same request_id; Invalid when it was asked for something else."""
+    known = Decision.objects.filter(model=served.deployment.model_id, request_id=asked.request_id).first()
+    if known and known.request_digest != asked.digest:
+        raise Invalid(f"request_id {asked.request_id!r} was used for other features. Use a new one for a new request.")
     return known
 
 
-def band_of(package: Package, score: float) -> dict[str, Any]:
-    """Return the decision band a score falls into."""
-    found: dict[str, Any] = [band for band in package.bands if score >= band["from"]][-1]
-    return found
-
-
-def reasons(package: Package, names: list[str], attributions: list[float]) -> list[dict[str, Any]]:
-    """Return the principal reasons: the features that raised the score most, through the package's reason map."""
-    ranked = sorted(zip(attributions, names, strict=True), key=lambda item: (-item[0], item[1]))
-    return [
-        {**package.reasons[name], "feature": name, "contribution": value}
-        for value, name in ranked[:REASONS]
-        if value > 0
-    ]
-
-
-def _answer(served: serving.Serving, vector: np.ndarray) -> dict[str, Any]:
-    """Return the model's answer, or the fallback's where there is no model, or none that copes with this row."""
-    if served.runtime is None:
-        return fallback(served.package, serving.NOT_LOADED)
-    try:
-        explained = runtimes.checked(served.runtime.explain(vector[None]), served.runtime.flavour)
-    except Exception as error:  # noqa: BLE001 - whatever a model does with a row, the caller gets a decision
-        log.exception("deployment %s gave no valid score", served.deployment.pk)
-        return fallback(served.package, f"The model gave no valid score for these inputs ({type(error).__name__}).")
-    score, attributions = float(explained.score[0]), explained.attributions[0].tolist()
-    band = band_of(served.package, score)
-    return {
-        "score": score,
-        "band": band["name"],
-        "action": band["action"],
-        "margin": float(explained.margin[0]),
-        "base": explained.base,
-        "link": explained.link,
-        "features": served.schema.names,
-        "attributions": attributions,
-        "reasons": reasons(served.package, served.schema.names, attributions),
-    }
-
-
-def fallback(package: Package, why: str) -> dict[str, Any]:
-    """Return what is answered when no score can be given: the band that the package's signers chose for that."""
-    band = next(band for band in package.bands if band["name"] == package.fallback["band"])
-    return {"score": None, "band": band["name"], "action": band["action"], "reasons": [], "fallback": why}
-
-
-def _build(served: serving.Serving, answer: dict[str, Any], inputs: bytes, now: datetime) -> Decision:
+def _build(served: serving.Serving, asked: Asked, answer: dict[str, Any], now: datetime) -> Decision:
+    scored = answer["score"] is not None
     return Decision(
         id=uuid7(),
         model_id=served.deployment.model_id,
         deployment=served.deployment,
+        request_id=asked.request_id,
+        request_digest=asked.digest,
+        entity=asked.entity,
         at=now,
         score=answer["score"],
         band=answer["band"],
+        vector=asked.vector.tolist() if scored else None,
         attributions=answer.get("attributions"),
-        inputs=inputs,
+        inputs=asked.inputs,
         answer=orjson.dumps(answer, option=orjson.OPT_SORT_KEYS),
         inputs_salt=commitments.salt(),
         answer_salt=commitments.salt(),

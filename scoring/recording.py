@@ -1,14 +1,14 @@
-"""Put a decision on record together with its entry: one statement, one journey to the database.
+"""Put decisions on record together with their entries: one statement for each, one journey to the database.
 
 The values go in PostgreSQL's binary form, so that a float is stored as it is and nothing is parsed.
 """
 
 import struct
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from registry import ledger
-from registry.models import User
 from scoring import commitments
 from scoring.events import Event
 from scoring.models import Decision
@@ -28,29 +28,44 @@ _FLOAT8 = 701  # PostgreSQL's number of the type
 _ONE_DIMENSION, _NO_NULLS, _FROM_ONE = 1, 0, 1
 
 
-def record(decision: Decision, *, package: str, by: User, now: datetime) -> None:
-    """Insert a decision answered under a package (its digest) and enter it, in the caller's transaction.
+@dataclass(frozen=True)
+class Record:
+    """A decision that is to go on record: answered under a package (its digest), asked by an actor (`user:id`)."""
 
-    The entry commits to inputs and answer and has the decision's own identifier. Errors are those of a Django INSERT.
+    decision: Decision
+    package: str
+    actor: str
+
+    def facts(self) -> dict[str, Any]:
+        """Return what its entry says: commitments to inputs and answer, neither of them itself."""
+        row = self.decision
+        return {
+            "deployment": row.deployment_id,
+            "package": self.package,
+            "inputs": commitments.commit("inputs", bytes(row.inputs_salt), bytes(row.inputs)),
+            "answer": commitments.commit("answer", bytes(row.answer_salt), bytes(row.answer)),
+        }
+
+
+def insert(records: Iterable[Record]) -> None:
+    """Insert decisions and enter them, in the caller's transaction; errors are those of a Django INSERT.
+
+    Each entry goes by its decision's own identifier.
     """
-    facts = {
-        "deployment": decision.deployment_id,
-        "package": package,
-        "inputs": commitments.commit("inputs", bytes(decision.inputs_salt), bytes(decision.inputs)),
-        "answer": commitments.commit("answer", bytes(decision.answer_salt), bytes(decision.answer)),
-    }
-    ledger.append_beside(
-        STATEMENT,
-        values(decision),
-        Event.DECISION_ANSWERED,
-        identity=decision.id,
-        subject=f"decision:{decision.id}",
-        actor=by.actor,
-        at=now,
-        facts=facts,
-        log=ledger.DECISIONS,
-    )
-    decision._state.adding = False
+    for record in records:
+        row = record.decision
+        ledger.append_beside(
+            STATEMENT,
+            values(row),
+            Event.DECISION_ANSWERED,
+            identity=row.id,
+            subject=f"decision:{row.id}",
+            actor=record.actor,
+            at=row.at,
+            facts=record.facts(),
+            log=ledger.DECISIONS,
+        )
+        row._state.adding = False
 
 
 def values(decision: Decision) -> list[bytes | None]:

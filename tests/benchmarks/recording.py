@@ -61,7 +61,7 @@ def record(row: Decision, served: serving.Serving, by, entered: bool) -> None:
     """Record a decision as scoring does, or by the same statement without the ledger."""
     with transaction.atomic():
         if entered:
-            recording.record(row, package=served.package.digest, by=by, now=row.at)
+            recording.insert([recording.Record(row, served.package.digest, by.actor)])
         else:
             ALONE.run(*recording.values(row))
 

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from registry import ledger, people
 from registry.models import LedgerEntry
-from scoring import commitments, decisions, serving
+from scoring import answering, commitments, serving
 from scoring.models import Decision, Outcome
 from tests import builders
 
@@ -57,7 +57,7 @@ def test_an_answer_is_explained_and_on_record_before_it_is_seen(champion, engine
     assert kept["attributes"] == {"sex": "female"}
     said = kept["answer"]
     assert said["base"] + sum(said["attributions"]) == pytest.approx(said["margin"], abs=1e-9)
-    assert seen["band"] == decisions.band_of(champion.packages.get(), seen["score"])["name"]
+    assert seen["band"] == answering.band_of(champion.packages.get(), seen["score"])["name"]
     entry = LedgerEntry.objects.get(subject=f"decision:{seen['decision_id']}")
     decision = Decision.objects.get()
     facts = ledger.facts_of(entry)
