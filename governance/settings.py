@@ -205,6 +205,7 @@ UPLOAD_LIMIT = 512 * 1024 * 1024
 
 # The tracking server behind our front, and where artifacts may be taken from
 TRACKING_SOCKET = env.text("TRACKING_SOCKET")
+TRACKING_ARTIFACTS = env.text("TRACKING_ARTIFACTS")  # its folder of artifacts, if it is on this machine: a short way
 TRACKING_URL = env.text("TRACKING_URL")
 TRACKING_TOKEN = env.text("TRACKING_TOKEN")  # by which the tracking server of TRACKING_URL knows us
 INTAKE_ROOTS = [root for root in env.text("INTAKE_ROOTS").split(":") if root]  # folders that `file:` sources may name

@@ -1,8 +1,11 @@
 """Bytes in and out by their SHA-256, verified on every read: whole, or in pieces where they are many."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from tempfile import SpooledTemporaryFile, TemporaryFile
 from typing import IO
@@ -11,6 +14,7 @@ from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import storages
 
+from registry import durable
 from registry.refusals import Mismatch, Refusal, Unavailable
 
 _PIECE = 1024 * 1024  # bytes read at a time
@@ -20,29 +24,45 @@ _IN_MEMORY = 8 * 1024 * 1024  # bytes of a file that is being received; what is 
 def put(data: bytes) -> str:
     """Keep these bytes (once, however often they come) and return their digest."""
     digest = hashlib.sha256(data).hexdigest()
-    _keep(digest, ContentFile(data))
+    _keep(digest, lambda name: storages["artifacts"].save(name, ContentFile(data)))
     return digest
 
 
 def receive(pieces: Iterable[bytes]) -> tuple[str, int]:
     """Keep what comes piece by piece and return its digest and size; never more than a few pieces are in memory."""
     hashed, size = hashlib.sha256(), 0
-    with SpooledTemporaryFile(max_size=_IN_MEMORY, dir=settings.FILE_UPLOAD_TEMP_DIR) as spool:
+    with _arriving() as (file, save), ThreadPoolExecutor(1) as beside:
         for piece in pieces:
-            hashed.update(piece)
+            hashing = beside.submit(hashed.update, piece)  # while it is written: both let other threads run
             size += len(piece)
             with _store_answers():
-                spool.write(piece)
-        spool.seek(0)
-        _keep(hashed.hexdigest(), File(spool, name="received"))
+                file.write(piece)
+            hashing.result()
+        _keep(hashed.hexdigest(), save)
     return hashed.hexdigest(), size
+
+
+@contextmanager
+def _arriving() -> Iterator[tuple[IO[bytes], Callable[[str], object]]]:
+    """Yield a file to write to, and what puts it under its name in the store: on a disk of ours without a copy."""
+    store = storages["artifacts"]
+    with ExitStack() as stack:
+        file: IO[bytes]
+        with _store_answers():
+            if isinstance(store, durable.Storage):
+                file = stack.enter_context(store.arriving())
+                save: Callable[[str], object] = partial(store.settle, file)
+            else:
+                file = stack.enter_context(SpooledTemporaryFile(_IN_MEMORY, dir=settings.FILE_UPLOAD_TEMP_DIR))
+                save = partial(store.save, content=File(file, name="received"))
+        yield file, save
 
 
 def keep(file: IO[bytes]) -> str:
     """Keep a file that can be read again from its beginning, and return its digest."""
     content = File(file, name="kept")
     digest = _digest(content)
-    _keep(digest, content)
+    _keep(digest, lambda name: storages["artifacts"].save(name, content))
     return digest
 
 
@@ -55,14 +75,29 @@ def scratch() -> Iterator[IO[bytes]]:
         yield file
 
 
-def _keep(digest: str, content: File) -> None:
+def _keep(digest: str, save: Callable[[str], object]) -> None:
+    """Let `save` put bytes under the name of their digest, unless they are there."""
     store = storages["artifacts"]
     with _store_answers():
         if not store.exists(_path(digest)):
-            store.save(_path(digest), content)
+            save(_path(digest))
         elif rehash(digest) != digest:
             store.delete(_path(digest))
-            store.save(_path(digest), content)
+            save(_path(digest))
+
+
+def lay(digest: str, target: Path) -> None:
+    """Put the bytes of a digest under a new name to be read there: by a link where the store is on this disk.
+
+    They are not verified then, so this is for bytes that were just stored, or are verified elsewhere.
+    """
+    store = storages["artifacts"]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(store, durable.Storage):
+        with suppress(OSError):  # another disk, or one without links
+            os.link(store.path(_path(digest)), target)
+            return
+    copy(digest, target)
 
 
 def copy(digest: str, target: Path) -> None:

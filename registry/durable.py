@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage
@@ -35,14 +36,49 @@ def write_pieces(
     `through`: the folder of the temporary file, on the same file system. `mode`, `folder_mode`: permissions of the
     file and of folders that are made for it; None leaves them to the umask.
     """
-    made = [folder for folder in (through, *path.parents) if not folder.exists()]
-    for folder in reversed(made):
-        folder.mkdir(exist_ok=True)
-        if folder_mode is not None:
-            folder.chmod(folder_mode)
-    _put(path, pieces, mode, through)
+    with arriving(through, mode=mode, folder_mode=folder_mode) as file:
+        file.writelines(pieces)
+        settle(file, path, folder_mode=folder_mode)
+
+
+@contextmanager
+def arriving(through: Path, *, mode: int | None = None, folder_mode: int | None = None) -> Iterator[IO[bytes]]:
+    """Yield a new file in a folder, to be written and then `settle`d; nothing is left of it otherwise."""
+    _made(through, folder_mode)
+    fresh = through / f".{secrets.token_hex(8)}"
+    try:
+        with fresh.open("xb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
+            yield file
+    finally:
+        if fresh.exists():
+            fresh.unlink()
+
+
+def settle(file: IO[bytes], path: Path, *, folder_mode: int | None = None) -> None:
+    """Give a file that has arrived its name, on the same file system, so that a power cut leaves both or neither."""
+    made = _made(path.parent, folder_mode)
+    _name(file, path)
     for folder in (path.parent, *(folder.parent for folder in made)):
         _sync(folder)
+
+
+def _name(file: IO[bytes], path: Path) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+    Path(file.name).replace(path)
+
+
+def _made(folder: Path, mode: int | None) -> list[Path]:
+    """Make a folder and those above it that are missing; return them."""
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(made):
+        one.mkdir(exist_ok=True)
+        if mode is not None:
+            one.chmod(mode)
+    return made
 
 
 def sweep(folder: Path) -> int:
@@ -69,7 +105,7 @@ def write_new(files: Mapping[Path, bytes]) -> None:
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(_AT_ONCE) as pool:  # the disk joins flushes that wait together
-        list(pool.map(_put, missing, ([data] for data in missing.values())))
+        list(pool.map(_put, missing, missing.values()))
         list(pool.map(_sync, folders | {folder.parent for folder in made}))
 
 
@@ -95,20 +131,10 @@ def _holds(path: Path, data: bytes) -> bool:
     return True
 
 
-def _put(path: Path, pieces: Iterable[bytes], mode: int | None = None, through: Path | None = None) -> None:
-    fresh = (through or path.parent) / f".{secrets.token_hex(8)}"
-    try:
-        with fresh.open("xb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if mode is not None:
-                os.fchmod(file.fileno(), mode)
-            file.writelines(pieces)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
+def _put(path: Path, data: bytes) -> None:
+    with arriving(path.parent) as file:
+        file.write(data)
+        _name(file, path)
 
 
 def _sync(folder: Path) -> None:
@@ -127,8 +153,20 @@ class Storage(FileSystemStorage):
         return name
 
     def _save(self, name: str, content: File) -> str:
-        modes = {"mode": self.file_permissions_mode, "folder_mode": self.directory_permissions_mode}
+        with self.arriving() as file:
+            file.writelines(content.chunks())
+            self.settle(file, name)
+        return name
+
+    @contextmanager
+    def arriving(self) -> Iterator[IO[bytes]]:
+        """Yield a file for bytes that get their name by `settle`, once they are all there and it is known."""
         through = Path(self.location) / _INCOMING
         sweep(through)
-        write_pieces(Path(self.path(name)), content.chunks(), through=through, **modes)
-        return name
+        modes = {"mode": self.file_permissions_mode, "folder_mode": self.directory_permissions_mode}
+        with arriving(through, **modes) as file:
+            yield file
+
+    def settle(self, file: IO[bytes], name: str) -> None:
+        """Give a file that has arrived its name."""
+        settle(file, Path(self.path(name)), folder_mode=self.directory_permissions_mode)

@@ -146,7 +146,7 @@ def _examined(artifact: dict[str, dict[str, Any]], described: mlmodel.Descriptio
     features = 0 if described.unservable else len(described.schema)
     with TemporaryDirectory(prefix="intake-") as folder:
         for path, entry in artifact.items():
-            artifacts.copy(entry["sha256"], Path(folder, path))
+            artifacts.lay(entry["sha256"], Path(folder, path))
         return trial(Path(folder), described.flavour, described.file, features)
 
 

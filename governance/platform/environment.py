@@ -5,6 +5,7 @@ import os
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from governance.platform import libgomp
 from governance.platform.home import CannotStart, Home, write_whole
@@ -55,6 +56,11 @@ class Surroundings:
         """Where the tracking server listens."""
         return str(self.home.sockets() / "tracking.sock")
 
+    @property
+    def tracking_artifacts(self) -> Path:
+        """Where the tracking server keeps the files of runs."""
+        return self.home.folder("tracking") / "artifacts"
+
     def of(self, process: str, role: str | None, *, keys: Iterable[str] = ()) -> dict[str, str]:
         """Return the whole environment of a process: its own database role, its own private keys."""
         folder = self.home.path
@@ -82,6 +88,8 @@ class Surroundings:
         told |= {f"{key.upper()}_KEY_FILE": str(folder / "keys" / f"{key}.key") for key in keys}
         if told["ARTIFACTS"].startswith("s3://") and process in _STORES:
             told |= {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+        if process in ("web", "intake"):
+            told["TRACKING_ARTIFACTS"] = str(self.tracking_artifacts)
         if role:
             told["DATABASE_URL"] = self.databases[role]
         return told

@@ -66,7 +66,7 @@ def tracking(told: Surroundings) -> Process:
     folder = told.home.folder("tracking")
     options = {
         "backend-store-uri": f"sqlite:///{folder / 'mlflow.db'}",
-        "artifacts-destination": str(folder / "artifacts"),
+        "artifacts-destination": str(told.tracking_artifacts),
         "default-artifact-root": "mlflow-artifacts:/",
         "workers": "1",
         "uvicorn-opts": f"--uds {shlex.quote(told.tracking_socket)}",

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from registry.intake import store
 from registry.intake import tracking as tracking_server
 from registry.models import User
 from registry.refusals import Invalid, NotAllowed, Unavailable
@@ -58,20 +59,17 @@ def _is_ours(place: Any) -> bool:
 
 def demand_upload(parts: list[str], by: User) -> None:
     """Raise NotAllowed unless the caller may write this file: `parts` of its path below the root of all artifacts."""
-    with tracking_server.client() as tracking:
-        try:
-            place = _place(tracking, parts)
-            if place.owner and place.owner != by.username:
-                raise NotAllowed(f"{place.name} belongs to {place.owner}. Log to a run of your own.")
-            if not place.open:
-                raise NotAllowed(f"{place.name} is complete: its files do not change any more. Log another model.")
-            if not place.anew and _exists(tracking, parts):
-                raise NotAllowed(
-                    f"{parts[-1][:100]} is there already, and what may have been registered is not written over. "
-                    "Log it under another name, or to a new run."
-                )
-        except httpx.TransportError as error:
-            raise Unavailable(f"The tracking server does not answer ({type(error).__name__}). Try again.") from error
+    with tracking_server.asking() as tracking:
+        place = _place(tracking, parts)
+        if place.owner and place.owner != by.username:
+            raise NotAllowed(f"{place.name} belongs to {place.owner}. Log to a run of your own.")
+        if not place.open:
+            raise NotAllowed(f"{place.name} is complete: its files do not change any more. Log another model.")
+        if not place.anew and _exists(tracking, parts):
+            raise NotAllowed(
+                f"{parts[-1][:100]} is there already, and what may have been registered is not written over. "
+                "Log it under another name, or to a new run."
+            )
 
 
 def _place(tracking: httpx.Client, parts: list[str]) -> _Place:
@@ -107,6 +105,8 @@ def _model(tracking: httpx.Client, model_id: str) -> tuple[_Place, str] | None:
 
 
 def _exists(tracking: httpx.Client, parts: list[str]) -> bool:
+    if store.is_here():
+        return store.holds(parts)
     found = _ask(tracking, "/api/2.0/mlflow-artifacts/artifacts", path="/".join(parts[:-1]))
     names = (item["path"].rpartition("/")[2] for item in (found or {}).get("files", ()))
     return parts[-1] in names

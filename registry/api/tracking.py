@@ -21,6 +21,7 @@ from registry.api import ownership
 from registry.api.access import actor_of
 from registry.api.mlflow import pinned
 from registry.api.mlflow.errors import READ, WRITE, Endpoint, NoEndpoint
+from registry.intake import store
 from registry.intake import tracking as tracking_server
 from registry.refusals import Invalid, NotAllowed, Refusal, TooLarge, Unavailable
 
@@ -28,7 +29,7 @@ _SERVED = {"experiments", "runs", "metrics", "logged-models", "traces", "dataset
 _READS = {"search", "search-datasets", "batchGetInfos", "calculate-filter-correlation"}
 _UNTAGS = {"delete-tag", "delete-experiment-tag"}
 _PART = re.compile(r"[^/\\\x00-\x1f\x7f]+")
-_CHUNK = 256 * 1024
+_CHUNK = 1024 * 1024
 _PATIENCE = httpx.Timeout(300, connect=5)
 _THERE = ("Content-Type", "Content-Length", "Content-Encoding", "Accept", "Accept-Encoding", "Range")
 _BACK = (
@@ -104,6 +105,9 @@ class Artifacts(Endpoint):
         if parts[0] == pinned.PREFIX:
             raise NotAllowed("The files of a registered version cannot be changed. Register a new version.")
         ownership.demand_upload(parts, actor_of(request))
+        if store.is_here():
+            store.write(parts, _sent(request) or ())
+            return Response({})
         return _forward(request, "/api/2.0/mlflow-artifacts/artifacts", parts)
 
     def delete(self, request: Request, path: str) -> HttpResponseBase:
@@ -152,8 +156,7 @@ def _forward(
     headers.setdefault("Accept-Encoding", "identity")
     if body is not None:
         headers = {**headers, "Content-Length": str(len(body)), "Content-Type": "application/json"}
-    tracking = tracking_server.client()
-    try:
+    with tracking_server.asking() as tracking:
         asked = tracking.build_request(
             str(request.method),
             path,
@@ -163,18 +166,11 @@ def _forward(
             timeout=_PATIENCE,
         )
         found = tracking.send(asked, stream=True)
-    except httpx.TransportError as error:
-        tracking.close()
-        raise Unavailable(f"The tracking server does not answer ({type(error).__name__}). Try again.") from error
-    except BaseException:
-        tracking.close()
-        raise
     if found.status_code >= 400 and found.headers.get("Content-Type", "").startswith("text/html"):
         found.close()
-        tracking.close()
         raise _paged(request, found.status_code)
     passed = {name: found.headers[name] for name in _BACK if name in found.headers}
-    return StreamingHttpResponse(_Answer(found, tracking), status=found.status_code, headers=passed)
+    return StreamingHttpResponse(_Answer(found), status=found.status_code, headers=passed)
 
 
 def _paged(request: Request, status: int) -> Refusal:
@@ -192,16 +188,19 @@ def _sent(request: Request) -> Iterator[bytes] | None:
     chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
     if chunked and request.META.get("wsgi.input_terminated"):
         return _read(request.META["wsgi.input"])  # Django reads no further than a Content-Length
-    return _read(request._request) if length else None
+    return _read(request._request, length) if length else None
 
 
-def _read(stream: Any) -> Iterator[bytes]:
+def _read(stream: Any, length: int = 0) -> Iterator[bytes]:
+    """Yield the body, whole: of `length` bytes if that was said."""
     total = 0
     while chunk := stream.read(_CHUNK):
         total += len(chunk)
         if total > settings.UPLOAD_LIMIT:
             raise _too_large()
         yield chunk
+    if total < length:
+        raise Invalid(f"Of {length:,} bytes only {total:,} came. Send the file again.")
 
 
 def _too_large() -> TooLarge:
@@ -209,10 +208,10 @@ def _too_large() -> TooLarge:
 
 
 class _Answer:
-    """What the tracking server answers, piece by piece; both connections end with it."""
+    """What the tracking server answers, piece by piece; its connection is free again afterwards."""
 
-    def __init__(self, answer: httpx.Response, client: httpx.Client) -> None:
-        self._answer, self._client = answer, client
+    def __init__(self, answer: httpx.Response) -> None:
+        self._answer = answer
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self._answer.iter_raw(_CHUNK)
@@ -220,4 +219,3 @@ class _Answer:
     def close(self) -> None:
         """Let go of the connection, whether or not all was read."""
         self._answer.close()
-        self._client.close()

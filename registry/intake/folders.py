@@ -26,7 +26,12 @@ def listed(source: str) -> list[Remote]:
             raise _linked(place.relative_to(root))
     if not folder.is_dir():
         raise Unresolved(f"There is no folder {source[:100]!r}.")
-    return within_limits(_walk(folder, folder))
+    return within_limits(walk(folder))
+
+
+def walk(root: Path) -> Iterator[Remote]:
+    """Yield the files below a folder as they are met; Invalid at the first symbolic link or special file."""
+    yield from _walk(root, root)
 
 
 def _within(source: str) -> tuple[Path, Path]:

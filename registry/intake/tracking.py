@@ -1,11 +1,12 @@
 """Ask the tracking server what it knows of a run or a logged model, and for its files, by its artifact API."""
 
 import math
+import os
 import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -13,6 +14,7 @@ import httpx
 from django.conf import settings
 
 from registry import lineage
+from registry.intake import store
 from registry.intake.files import DEEPEST, PIECE, Offered, Remote, Unresolved, part, within_limits
 from registry.refusals import Invalid, TooLarge, Unavailable
 
@@ -21,15 +23,25 @@ _NOTHING: Mapping[str, Any] = {"info": {}, "data": {}}
 
 
 def client() -> httpx.Client:
-    """Return a client of the tracking server: our own over its private socket, or the one of TRACKING_URL."""
-    if settings.TRACKING_SOCKET:
+    """Return this process's client of the tracking server: our own over its private socket, or that of TRACKING_URL.
+
+    It keeps its connections and is not to be closed.
+    """
+    if not (settings.TRACKING_SOCKET or settings.TRACKING_URL):
+        raise Unavailable("No tracking server is configured. Set TRACKING_URL, or start the platform with `make run`.")
+    return _client(os.getpid(), settings.TRACKING_SOCKET, settings.TRACKING_URL)
+
+
+@lru_cache(maxsize=2)
+def _client(process: int, socket: str, url: str) -> httpx.Client:
+    """Return a client for one process: what a forked one inherits is another's connection."""
+    kept = httpx.Limits(max_keepalive_connections=20, keepalive_expiry=2)  # well before a server lets go of one
+    if socket:
         # No TLS is spoken over the socket: an empty context spares each client the reading of every authority.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        transport = httpx.HTTPTransport(uds=settings.TRACKING_SOCKET, verify=context)
+        transport = httpx.HTTPTransport(uds=socket, verify=context, limits=kept)
         return httpx.Client(transport=transport, base_url="http://localhost", timeout=30)
-    if settings.TRACKING_URL:
-        return httpx.Client(base_url=settings.TRACKING_URL, headers=_own_token(), timeout=30)
-    raise Unavailable("No tracking server is configured. Set TRACKING_URL, or start the platform with `make run`.")
+    return httpx.Client(base_url=url, headers=_own_token(), timeout=30, limits=kept)
 
 
 def _own_token() -> dict[str, str]:
@@ -39,7 +51,7 @@ def _own_token() -> dict[str, str]:
 
 def fetch(source: str, run_id: str = "", model_id: str = "") -> Offered:
     """Return what the tracking server has behind a source; Unresolved, Invalid, TooLarge or Unavailable say why not."""
-    with _asking() as tracking:
+    with asking() as tracking:
         return _fetch(tracking, source, run_id, model_id)
 
 
@@ -47,7 +59,7 @@ def beside(run_id: str, model_id: str) -> Callable[[list[Remote]], Offered]:
     """Return what joins files from elsewhere with what the run recorded that is said to have made them."""
     if not (run_id or model_id):
         return Offered
-    with _asking() as tracking:
+    with asking() as tracking:
         logged = _logged(tracking, model_id) if model_id else {}
         run_id = _same("run", run_id, logged.get("info", {}).get("source_run_id", ""))
         run = _run(tracking, run_id) if run_id else _NOTHING
@@ -55,12 +67,12 @@ def beside(run_id: str, model_id: str) -> Callable[[list[Remote]], Offered]:
 
 
 @contextmanager
-def _asking() -> Iterator[httpx.Client]:
-    with client() as tracking:
-        try:
-            yield tracking
-        except httpx.TransportError as error:
-            raise Unavailable(f"The tracking server does not answer ({type(error).__name__}). Try again.") from error
+def asking() -> Iterator[httpx.Client]:
+    """Yield the client; Unavailable where the tracking server does not answer."""
+    try:
+        yield client()
+    except httpx.TransportError as error:
+        raise Unavailable(f"The tracking server does not answer ({type(error).__name__}). Try again.") from error
 
 
 def _fetch(tracking: httpx.Client, source: str, run_id: str, model_id: str) -> Offered:
@@ -80,7 +92,7 @@ def _fetch(tracking: httpx.Client, source: str, run_id: str, model_id: str) -> O
     run = _run(tracking, run_id) if run_id else _NOTHING
     if run_id and not logged and not f"{root}/".startswith(f"{_root(run['info']['artifact_uri'])}/"):
         raise Invalid(f"{source} is not an artifact of run {run_id}. Register a logged model as models:/<its id>.")
-    files = within_limits(_walk(tracking, root, ""))
+    files = store.listed(root) if store.is_here() else within_limits(_walk(tracking, root, ""))
     return _offered(files, run, logged, run_id, model_id)
 
 
@@ -168,7 +180,7 @@ def _walk(tracking: httpx.Client, root: str, below: str) -> Iterator[Remote]:
 
 def _read(path: str) -> Iterator[bytes]:
     address = f"/api/2.0/mlflow-artifacts/artifacts/{quote(path)}"
-    with _asking() as tracking, tracking.stream("GET", address) as answer:
+    with asking() as tracking, tracking.stream("GET", address) as answer:
         if answer.status_code != 200:
             raise Unavailable(f"The tracking server answered {answer.status_code} for {path}. Try again.")
         yield from answer.iter_bytes(PIECE)
