@@ -34,6 +34,7 @@ app.conf.beat_schedule = {
     "raise alerts": _every(5, "monitoring.tasks.nudges.raise_alerts", "default"),
     "watch champions": _every(3, "monitoring.tasks.monitors.watch_champions", "monitors"),
     "open cases": _every(3, "governance.tasks.nudges.open_cases", "default"),
+    "make partitions": _every(3600, "governance.tasks.nudges.make_partitions", "default"),
     "execute orders": _every(2, "governance.tasks.governor.execute_orders", "governor"),
     "follow the log": _every(1, "governance.tasks.webhooks.follow_the_log", "webhooks"),
     "retrain": _every(5, "governance.tasks.train.retrain_next", "train"),

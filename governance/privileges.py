@@ -35,6 +35,7 @@ WRITERS: dict[str, tuple[str, ...]] = {
     "registry_epoch": (),  # set-up alone, and `recover_log`
     "registry_ledgerentry": (APP, SCORING, GOVERNOR),
     "scoring_decision": (SCORING,),
+    "scoring_requestkey": (SCORING,),
     "scoring_refusedload": (SCORING,),
     "scoring_outcome": (APP, SCORING),
     "scoring_deployment": (GOVERNOR,),
@@ -58,7 +59,7 @@ READS: dict[str, tuple[str, ...]] = {
         *("registry_user_groups", "registry_user_user_permissions"),
         *_PACKAGED,
         "registry_tokenrevocation",
-        *("scoring_deployment", "scoring_decision", "scoring_outcome", "scoring_refusedload"),
+        *("scoring_deployment", "scoring_decision", "scoring_requestkey", "scoring_outcome", "scoring_refusedload"),
         *("registry_leaf", "registry_tree"),  # whether the record can take more
     ),
     GOVERNOR: (
@@ -79,6 +80,17 @@ _READS_OF = (
     f"SELECT ({_READ_BACK}) ON registry_ledgerentry TO {SCORING}, {GOVERNOR}",
     f"SELECT (log, epoch, xid) ON registry_ledgerentry TO {SCORING}",
 )
+
+# Partitions are read and written as the whole table that they belong to, and by nobody under their own names.
+_NO_PARTITIONS = f"""
+DO $$ DECLARE part regclass; BEGIN
+    FOR part IN SELECT inhrelid FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid WHERE c.relkind = 'r' LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM {", ".join(ROLES)}', part);
+    END LOOP;
+END $$
+"""  # noqa: S608
+# What the beat's worker and /health call: `scoring.partitions`.
+_PARTITIONING = ("countersign_make_partitions()", "countersign_placed(uuid)", "countersign_first_id(timestamp)")
 
 # Who enters what: (log, event). What neither these nor set-up enter, the application does.
 _SET_UP: set[StrEnum] = {Registry.POLICY_ADOPTED, Registry.LOG_RECOVERED, Governance.ROLE_CHANGED}
@@ -133,6 +145,8 @@ def statements() -> list[str]:
         *(f"GRANT SELECT ON {', '.join(tables)} TO {role}" for role, tables in READS.items()),
         *(f"GRANT {right}" for right in _READS_OF),
         *_inserts(),
+        _NO_PARTITIONS,
+        f"GRANT EXECUTE ON FUNCTION {', '.join(_PARTITIONING)} TO {APP}",
         *(f"GRANT {right} TO {APP}" for right in _APP_ALSO),
         *(f"GRANT {right} TO {GOVERNOR}" for right in _GOVERNOR_ALSO),
         *_entering(),

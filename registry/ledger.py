@@ -4,10 +4,10 @@ Two logs share this code: `governance` holds every event about people, models an
 per answer. Writers share no lock: the entry gets its index later, from the one sequencer (`registry.sequencing`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
@@ -37,6 +37,8 @@ SELECT e.epoch, e.xid::text, e.id FROM registry_leaf l JOIN registry_ledgerentry
 WHERE l.log = %s ORDER BY l.index DESC LIMIT 1
 """
 
+Row = TypeVar("Row")
+Parameters = list[bytes | None]
 Place = tuple[int, int, int]  # epoch, transaction and id of an entry: the order in which entries get their index
 BEGINNING: Place = (0, 0, 0)
 
@@ -117,13 +119,27 @@ def append_all(
 
 
 def beside(name: str, insert: str, *, binary: Sequence[bool]) -> prepared.Statement:
-    """Return a statement that enters an entry and does another insert at once, whose parameters begin at $8."""
+    """Return a statement that enters an entry and does another insert at once, whose parameters begin at $8.
+
+    `insert` may begin with more inserts of its own: `, name AS (INSERT …)`.
+    """
     return prepared.Statement(name, f"WITH entered AS ({_INSERT}) {insert}", binary=[*_BINARY, *binary])
 
 
 def append_beside(
-    statement: prepared.Statement,
-    values: Sequence[bytes | None],
+    statement: prepared.Statement, log: str, rows: Sequence[Row], parameters: Callable[[Row, str, int], Parameters]
+) -> None:
+    """Do the insert of a statement of `beside` for each of these rows, and enter it as `append` does, in one go.
+
+    `parameters` of a row, for the writer's name and number of its entry: those of `entry`, then the insert's own.
+    """
+    writer = _writer()
+    first = writer.upcoming(log)
+    statement.run_all([parameters(row, writer.name, first + place) for place, row in enumerate(rows)])
+    writer.wrote(log, len(rows))
+
+
+def entry(
     event: StrEnum,
     *,
     identity: UUID,
@@ -131,16 +147,15 @@ def append_beside(
     actor: str,
     at: datetime,
     facts: dict[str, Any],
-    log: str = GOVERNANCE,
-) -> None:
-    """Do the insert of a statement of `beside` with these values, and enter it as `append` does, in one go.
+    log: str,
+    writer: tuple[str, int],
+) -> Parameters:
+    """Return an entry as the parameters that begin a statement of `beside`; for what it says see `append`.
 
-    The entry goes by the `identity` of the row it tells of: who knows the one finds the other without another index.
+    It goes by the `identity` of the row it tells of: who knows the one finds the other without another index.
+    `writer`: the name of who enters it, and as its how-manieth of this log.
     """
-    writer = _writer()
-    row = _row(identity, log, event, subject, actor, at, facts, (writer.name, writer.upcoming(log)))
-    statement.run(*_parameters(row), *values)
-    writer.wrote(log, 1)
+    return _parameters(_row(identity, log, event, subject, actor, at, facts, writer))
 
 
 def _writer() -> writers.Writer:
@@ -178,7 +193,7 @@ def _row(
     return identity, log, str(event), subject, actor, at, data
 
 
-def _parameters(row: tuple[Any, ...]) -> list[bytes]:
+def _parameters(row: tuple[Any, ...]) -> Parameters:
     identity, log, event, subject, actor, at, data = row
     return [*(text.encode() for text in (str(identity), log, event, subject, actor, at.isoformat())), data]
 

@@ -4,11 +4,15 @@ Values go to libpq as they are, past Django's ORM and psycopg's cursors, whose o
 the statement does (`make bench-ledger` says what is left).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 from weakref import WeakSet
 
 from django.db import connection
 from psycopg import errors, pq
+
+_IN_FLIGHT = 64  # statements sent before their answers are read: few enough that neither side waits for the other
 
 
 class Statement:
@@ -21,6 +25,27 @@ class Statement:
 
     def run(self, *values: bytes | None) -> bytes | None:
         """Return the first column of the first row, as text; errors are those that Django raises for a query."""
+        with self._session() as server:
+            result = server.exec_prepared(self.name, values, self.formats)
+            _demand(result, pq.ExecStatus.TUPLES_OK)
+        found: bytes | None = result.get_value(0, 0)
+        return found
+
+    def run_all(self, rows: Sequence[Sequence[bytes | None]]) -> None:
+        """Run it with each of these values: they are sent one behind the other, without waiting for answers.
+
+        The first error is raised once all that was sent is answered, and what came behind it was not done.
+        """
+        if len(rows) == 1:
+            self.run(*rows[0])
+            return
+        for start in range(0, len(rows), _IN_FLIGHT):
+            with self._session() as server:
+                self._send(server, rows[start : start + _IN_FLIGHT])
+
+    @contextmanager
+    def _session(self) -> Iterator[Any]:
+        """Yield the session, in a transaction and with the statement prepared."""
         connection.validate_no_broken_transaction()
         with connection.wrap_database_errors:
             session = connection.connection
@@ -29,12 +54,34 @@ class Statement:
             if session not in self._known:
                 _demand(session.pgconn.prepare(self.name, self.sql.encode()), pq.ExecStatus.COMMAND_OK)
                 self._known.add(session)
-            result = session.pgconn.exec_prepared(self.name, list(values), self.formats)
+            yield session.pgconn
+
+    def _send(self, server: Any, rows: Sequence[Sequence[bytes | None]]) -> None:
+        try:
+            server.enter_pipeline_mode()
+            for values in rows:
+                server.send_query_prepared(self.name, list(values), self.formats)
+            server.pipeline_sync()
+            results = [_answer(server) for _ in rows]
+            server.get_result()  # of the sync
+            server.exit_pipeline_mode()
+        except BaseException:
+            server.finish()  # a session that was left in the middle is of no use to anybody
+            raise
+        for result in results:
             _demand(result, pq.ExecStatus.TUPLES_OK)
-        found: bytes | None = result.get_value(0, 0)
-        return found
 
 
-def _demand(result: pq.abc.PGresult, status: pq.ExecStatus) -> None:
+def _answer(server: Any) -> pq.abc.PGresult | None:
+    """Return the result of the next statement in the pipeline, and take the end of it."""
+    result = server.get_result()
+    if result is not None:
+        server.get_result()
+    return result
+
+
+def _demand(result: pq.abc.PGresult | None, status: pq.ExecStatus) -> None:
+    if result is None:
+        raise errors.OperationalError("the server went away")
     if result.status != status:
         raise errors.error_from_result(result)

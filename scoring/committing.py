@@ -17,7 +17,6 @@ from scoring import recording
 from scoring.recording import Record
 
 _MOST_SUSPECTS = 10_000
-_ONCE = "one_decision_per_request_id"  # the constraint
 
 Key = tuple[UUID, str]  # a model and a request_id
 
@@ -42,7 +41,7 @@ class Synchronous:
             with transaction.atomic():
                 recording.insert(records)
         except IntegrityError as error:
-            if _ONCE not in str(error):
+            if recording.TAKEN not in str(error):
                 raise
             raise Repeated from error
 

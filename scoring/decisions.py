@@ -18,7 +18,7 @@ from registry.refusals import Invalid, Unknown
 from scoring import admission, answering, asking, commitments, committing, serving
 from scoring.asking import Asked
 from scoring.events import Event
-from scoring.models import Decision
+from scoring.models import Decision, RequestKey
 from scoring.recording import Record
 
 
@@ -64,10 +64,11 @@ def _key(served: serving.Serving, asked: Asked) -> committing.Key:
 
 def _known(served: serving.Serving, asked: Asked) -> Decision | None:
     """Return the decision that was made under the same request_id; Invalid when it was asked for something else."""
-    known = Decision.objects.filter(model=served.deployment.model_id, request_id=asked.request_id).first()
+    rows = RequestKey.objects.filter(model=served.deployment.model_id, request_id=asked.request_id)
+    known = rows.select_related("decision").first()
     if known and known.request_digest != asked.digest:
         raise Invalid(f"request_id {asked.request_id!r} was used for other features. Use a new one for a new request.")
-    return known
+    return known.decision if known else None
 
 
 def _build(served: serving.Serving, asked: Asked, answer: dict[str, Any], now: datetime) -> Decision:

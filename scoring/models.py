@@ -31,7 +31,7 @@ class Decision(models.Model):
 
     `vector` and `attributions` are float64 in the order of the version's schema. They and `score` are null where the
     package's fallback was answered: all three, or none. `xid` puts rows in an order that readers can follow without
-    missing one.
+    missing one. The table is partitioned by `id`, which is by time (`scoring.partitions`).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7)
@@ -54,7 +54,6 @@ class Decision(models.Model):
     class Meta:
         permissions = [("score", "Ask for decisions"), ("record_outcome", "Record outcomes of decisions")]
         constraints = [
-            models.UniqueConstraint(fields=["model", "request_id"], name="one_decision_per_request_id"),
             models.CheckConstraint(
                 condition=Q(score__isnull=False, vector__isnull=False, attributions__isnull=False)
                 | Q(score__isnull=True, vector__isnull=True, attributions__isnull=True),
@@ -70,6 +69,21 @@ class Decision(models.Model):
     def is_fallback(self) -> bool:
         """Whether the package's fallback was answered, for want of a score."""
         return self.score is None
+
+
+class RequestKey(models.Model):
+    """What makes a request one decision, however often it is sent: the client's name for it, and what it asked.
+
+    A table of its own, because the decisions' is partitioned: nothing but `id` can be unique in all of it.
+    """
+
+    pk = models.CompositePrimaryKey("model", "request_id")
+    model = models.ForeignKey(
+        RegisteredModel, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )  # the decision's own model is checked already
+    request_id = models.CharField(max_length=100)
+    decision = models.ForeignKey(Decision, on_delete=models.PROTECT, related_name="+", db_index=False)
+    request_digest = models.CharField(max_length=64)
 
 
 class Outcome(models.Model):

@@ -1,10 +1,10 @@
-"""Put decisions on record together with their entries: one statement for each, one journey to the database.
+"""Put decisions on record together with their entries and request ids: one statement for each, one journey for all.
 
 The values go in PostgreSQL's binary form, so that a float is stored as it is and nothing is parsed.
 """
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +18,19 @@ COLUMNS = (
     *("id", "model_id", "deployment_id", *_TEXTS, "score", "vector", "attributions"),
     *("inputs", "answer", "inputs_salt", "answer_salt"),
 )
-_PLACES = ", ".join(f"${place}" for place in range(8, 8 + len(COLUMNS)))
+_PLACE = {name: f"${place}" for place, name in enumerate(COLUMNS, start=1 + len(ledger.COLUMNS))}
+_KEY = """
+, keyed AS (
+    INSERT INTO scoring_requestkey (model_id, request_id, decision_id, request_digest)
+    SELECT {model_id}::uuid, {request_id}::varchar, {id}::uuid, {request_digest}::varchar WHERE {request_id} IS NOT NULL
+)
+""".format(**_PLACE)
 STATEMENT = ledger.beside(
     "countersign_decision",
-    f"INSERT INTO scoring_decision ({', '.join(COLUMNS)}) VALUES ({_PLACES}) RETURNING xid",  # noqa: S608
+    f"{_KEY} INSERT INTO scoring_decision ({', '.join(COLUMNS)}) VALUES ({', '.join(_PLACE.values())}) RETURNING xid",  # noqa: S608
     binary=[name not in _TEXTS for name in COLUMNS],
 )
+TAKEN = "scoring_requestkey_pkey"  # the constraint that a request_id violates when a decision has it already
 _FLOAT8 = 701  # PostgreSQL's number of the type
 _ONE_DIMENSION, _NO_NULLS, _FROM_ONE = 1, 0, 1
 
@@ -47,25 +54,34 @@ class Record:
         }
 
 
-def insert(records: Iterable[Record]) -> None:
+def insert(records: Sequence[Record]) -> None:
     """Insert decisions and enter them, in the caller's transaction; errors are those of a Django INSERT.
 
-    Each entry goes by its decision's own identifier.
+    IntegrityError of the constraint TAKEN: a request_id has its decision already, and nothing was inserted.
     """
+    ledger.append_beside(STATEMENT, ledger.DECISIONS, records, parameters)
     for record in records:
-        row = record.decision
-        ledger.append_beside(
-            STATEMENT,
-            values(row),
-            Event.DECISION_ANSWERED,
-            identity=row.id,
-            subject=f"decision:{row.id}",
-            actor=record.actor,
-            at=row.at,
-            facts=record.facts(),
-            log=ledger.DECISIONS,
-        )
-        row._state.adding = False
+        record.decision._state.adding = False
+
+
+def parameters(record: Record, writer: str, number: int) -> ledger.Parameters:
+    """Return what STATEMENT is sent with for a record that this writer enters as its `number`th of decisions.
+
+    A number counts once what was sent with it is committed, and is given again when it was not: so it is drawn at the
+    moment of sending. The entry goes by its decision's own identifier.
+    """
+    row = record.decision
+    entry = ledger.entry(
+        Event.DECISION_ANSWERED,
+        identity=row.id,
+        subject=f"decision:{row.id}",
+        actor=record.actor,
+        at=row.at,
+        facts=record.facts(),
+        log=ledger.DECISIONS,
+        writer=(writer, number),
+    )
+    return [*entry, *values(row)]
 
 
 def values(decision: Decision) -> list[bytes | None]:

@@ -102,7 +102,11 @@ def _empty():
     kept = {"registry_epoch"}  # the first comes with the schema
     tables = [t for t in connection.introspection.table_names() if t.split("_")[0] in privileges.APPS and t not in kept]
     with connection.cursor() as cursor:
-        for table in (*tables, *kept):
+        cursor.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'scoring_decision'::regclass"
+        )
+        partitions = [name for (name,) in cursor.fetchall()]
+        for table in (*tables, *partitions, *kept):
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
         cursor.execute("DELETE FROM registry_epoch WHERE number > 1")
         cursor.execute("ALTER TABLE registry_ledgerentry ALTER COLUMN epoch SET DEFAULT 1")

@@ -2,9 +2,11 @@
 
 from django.db import DatabaseError
 from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from registry import ledger, standing
+from scoring import partitions
 
 
 @require_safe
@@ -25,6 +27,7 @@ def health(request: HttpRequest) -> JsonResponse:
     """Say how each log stands; red (503) when one breaks a promise: somebody must look, at once."""
     try:
         logs = {log: standing.of(log) for log in ledger.LOGS}
+        missing = partitions.missing(timezone.now())
     except DatabaseError:
         return JsonResponse({"status": "unavailable", "database": "unreachable"}, status=503)
     faults = {log: found.faults for log, found in logs.items() if found.faults}
@@ -32,6 +35,7 @@ def health(request: HttpRequest) -> JsonResponse:
         "status": "red" if faults else "ok",
         "database": "reachable",
         "faults": faults,
+        "notices": [missing] if missing else [],  # nothing is wrong yet
         "logs": {log: found.figures() for log, found in logs.items()},
     }
     return JsonResponse(answer, status=503 if faults else 200)

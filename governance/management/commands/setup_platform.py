@@ -18,6 +18,7 @@ from registry import epochs, keys, people, policies, policy_file, proofs
 from registry.ledger import LOGS
 from registry.models import Policy, User
 from registry.tlog.vkeys import COSIGNATURE, MLDSA44
+from scoring import partitions
 
 
 class Command(BaseCommand):
@@ -39,6 +40,7 @@ class Command(BaseCommand):
         with transaction.atomic():
             epochs.settle(now)
             roles.synchronise(now)
+            partitions.make()
             privileges.grant()
             for tier, rules in DEFAULTS.items():
                 if not Policy.objects.filter(tier=tier).exists():
