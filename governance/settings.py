@@ -201,6 +201,7 @@ REST_FRAMEWORK = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 FILE_UPLOAD_TEMP_DIR = env.text("SCRATCH") or None  # large files wait here; by default where the system keeps such
 SCORE_BODY_LIMIT = 64 * 1024
+BATCH_BODY_LIMIT = 8 * 1024 * 1024
 UPLOAD_LIMIT = 512 * 1024 * 1024
 
 # The tracking server behind our front, and where artifacts may be taken from

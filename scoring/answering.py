@@ -1,7 +1,10 @@
 """The answer to a row: the model's score with its band and reasons, or the package's fallback, which says so."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from registry.models import Package
 from scoring import runtimes, serving
@@ -14,20 +17,33 @@ log = logging.getLogger(__name__)
 
 def answer(served: serving.Serving, asked: Asked) -> dict[str, Any]:
     """Return the model's answer, or the fallback's where there is no model, or none that copes with this row."""
+    return answer_all(served, [asked])[0]
+
+
+def answer_all(served: serving.Serving, asked: Sequence[Asked]) -> list[dict[str, Any]]:
+    """Return the answer to each row, to the bit what `answer` says of it; the model is asked once for all of them."""
     if served.runtime is None:
-        return fallback(served.package, serving.NOT_LOADED)
+        return [fallback(served.package, serving.NOT_LOADED) for _ in asked]
     try:
-        explained = runtimes.checked(served.runtime.explain(asked.vector[None]), served.runtime.flavour)
+        rows = np.stack([one.vector for one in asked])
+        explained = runtimes.checked(served.runtime.explain(rows), served.runtime.flavour)
     except Exception as error:  # noqa: BLE001 - whatever a model does with a row, the caller gets a decision
+        if len(asked) > 1:  # a row that it does not cope with costs no other row its score
+            return [answer(served, one) for one in asked]
         log.exception("deployment %s gave no valid score", served.deployment.pk)
-        return fallback(served.package, f"The model gave no valid score for these inputs ({type(error).__name__}).")
-    score, attributions = float(explained.score[0]), explained.attributions[0].tolist()
+        return [fallback(served.package, f"The model gave no valid score for these inputs ({type(error).__name__}).")]
+    return [_said(served, one, explained, place) for place, one in enumerate(asked)]
+
+
+def _said(served: serving.Serving, asked: Asked, explained: runtimes.Explained, place: int) -> dict[str, Any]:
+    """Return what is answered to the row that was explained at a place."""
+    score, attributions = float(explained.score[place]), explained.attributions[place].tolist()
     band = band_of(served.package, score)
     said = {
         "score": score,
         "band": band["name"],
         "action": band["action"],
-        "margin": float(explained.margin[0]),
+        "margin": float(explained.margin[place]),
         "base": explained.base,
         "link": explained.link,
         "features": served.schema.names,

@@ -11,10 +11,8 @@ from rest_framework.views import APIView
 
 from registry.api.access import actor_of
 from registry.refusals import Invalid, TooLarge
-from scoring import decisions, outcomes
+from scoring import asking, decisions, outcomes
 from scoring.models import Decision
-
-_BODY = {"features", "request_id", "entity", "attributes"}
 
 
 class Score(APIView):
@@ -30,7 +28,7 @@ class Score(APIView):
         if int(request.headers.get("Content-Length") or 0) > settings.SCORE_BODY_LIMIT:
             raise TooLarge(f"A request for one score has at most {settings.SCORE_BODY_LIMIT} bytes.")
         body = request.data
-        if not isinstance(body, dict) or set(body) - _BODY or "features" not in body:
+        if not isinstance(body, dict) or set(body) - asking.FIELDS or "features" not in body:
             raise Invalid("Send an object with `features`, and if you like `request_id`, `entity`, `attributes`.")
         decision = decisions.decide(
             name=name,
@@ -42,6 +40,21 @@ class Score(APIView):
             now=timezone.now(),
         )
         return Response(_short(decision))
+
+
+class ScoreBatch(APIView):
+    """Ask the champion of a model for many decisions at once."""
+
+    needs = "scoring.score"
+    body_limit = settings.BATCH_BODY_LIMIT
+
+    def post(self, request: Request, name: str) -> Response:
+        """Answer 1 to 1,000 rows in their order, all or none; what is answered is on record."""
+        body = request.data
+        if not isinstance(body, dict) or set(body) != {"rows"}:
+            raise Invalid("Send an object with `rows`, a list of what is sent for one score each.")
+        made = decisions.decide_many(name=name, rows=body["rows"], by=actor_of(request), now=timezone.now())
+        return Response({"decisions": [_short(decision) for decision in made]})
 
 
 class DecisionDetail(APIView):

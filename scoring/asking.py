@@ -1,7 +1,7 @@
 """What a request asks: a row in the form of the version's schema, and what is kept beside it."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,9 @@ import orjson
 
 from registry.refusals import Invalid
 from registry.schema import Schema
+
+FIELDS = {"features", "request_id", "entity", "attributes"}
+MOST, MOST_REASONS = 1000, 50  # rows of a batch, and reasons against them that are told at once
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,54 @@ def read(
     inputs = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
     digest = hashlib.sha256(entity.encode() + b"\0" + inputs).hexdigest()
     return Asked(kept["features"], vector, inputs, digest, request_id, entity)
+
+
+def read_all(schema: Schema, rows: Any) -> list[Asked]:
+    """Return what each row of a batch asks; Invalid points to each that is wrong, and then none counts.
+
+    A row is a mapping of `features` and, if wanted, of the other FIELDS.
+    """
+    if not isinstance(rows, Sequence) or isinstance(rows, str | bytes) or not 0 < len(rows) <= MOST:
+        raise Invalid(f"Send a list of 1 to {MOST:,} rows.")
+    asked, wrong, seen = [], list[dict[str, str]](), set[str]()
+    for place, row in enumerate(rows):
+        try:
+            asked.append(_read_one(schema, row, seen))
+        except Invalid as refusal:
+            wrong += [_of_row(place, reason) for reason in refusal.reasons or [{"detail": refusal.detail}]]
+    if wrong:
+        count = len(rows) - len(asked)
+        noun = "row is" if count == 1 else "rows are"
+        raise Invalid(
+            f"{count} of {len(rows):,} {noun} wrong, so none was decided on. Correct or leave out what is named.",
+            reasons=wrong[:MOST_REASONS],
+        )
+    return asked
+
+
+def of_rows(asked: Sequence[Asked], details: Mapping[str, str]) -> Invalid:
+    """Return the refusal of a batch because of some of its request ids: request_id → what is wrong with it."""
+    places = {one.request_id: place for place, one in enumerate(asked)}
+    reasons = [
+        _of_row(places[request_id], {"pointer": "#/request_id", "detail": detail})
+        for request_id, detail in details.items()
+    ]
+    return Invalid("Some request ids of this batch were used before. None was decided on.", reasons=reasons)
+
+
+def _read_one(schema: Schema, row: Any, seen: set[str]) -> Asked:
+    if not isinstance(row, Mapping) or not {"features"} <= set(row) <= FIELDS:
+        raise Invalid("A row is an object with `features`, and if you like `request_id`, `entity`, `attributes`.")
+    asked = read(schema, **row)
+    if asked.request_id in seen:
+        raise Invalid(f"request_id {asked.request_id!r} comes twice in this batch. Give each row its own.")
+    seen |= {asked.request_id} if asked.request_id else set()
+    return asked
+
+
+def _of_row(place: int, reason: Mapping[str, str]) -> dict[str, str]:
+    """Return a reason against one row as one against the batch."""
+    return {"pointer": f"#/rows/{place}{reason.get('pointer', '#')[1:]}", "detail": reason["detail"]}
 
 
 def _is_text(value: Any) -> bool:

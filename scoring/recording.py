@@ -4,7 +4,7 @@ The values go in PostgreSQL's binary form, so that a float is stored as it is an
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,9 +59,14 @@ def insert(records: Sequence[Record]) -> None:
 
     IntegrityError of the constraint TAKEN: a request_id has its decision already, and nothing was inserted.
     """
-    ledger.append_beside(STATEMENT, ledger.DECISIONS, records, parameters)
+    ledger.append_beside(STATEMENT, ledger.DECISIONS, in_order(records), parameters)
     for record in records:
         record.decision._state.adding = False
+
+
+def in_order(records: Iterable[Record]) -> list[Record]:
+    """Return records by request_id: whoever sends the same ones at the same moment waits, and never both ways."""
+    return sorted(records, key=lambda record: record.decision.request_id or "")
 
 
 def parameters(record: Record, writer: str, number: int) -> ledger.Parameters:

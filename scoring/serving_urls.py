@@ -31,6 +31,7 @@ urlpatterns = [
     path("ready", ready),
     path("health", health),
     path("api/v1/models/<str:name>/score", api.Score.as_view()),
+    path("api/v1/models/<str:name>/score:batch", api.ScoreBatch.as_view()),
     path("api/v1/decisions/<uuid:decision_id>", api.DecisionDetail.as_view()),
     path("api/v1/outcomes", api.Outcomes.as_view()),
 ]

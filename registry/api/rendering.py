@@ -43,17 +43,16 @@ class AnyAccept(BaseContentNegotiation):
 
 
 class JsonParser(BaseParser):
-    """application/json; NaN and infinity are not JSON."""
+    """application/json; NaN and infinity are not JSON. A view may have a limit of its own: `body_limit`, in bytes."""
 
     media_type = "application/json"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         """Return the parsed body."""
-        body = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
-        if len(body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            raise TooLarge(
-                f"A JSON body has at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes here. Send less at once."
-            )
+        limit = getattr((parser_context or {}).get("view"), "body_limit", settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        body = stream.read(limit + 1)
+        if len(body) > limit:
+            raise TooLarge(f"A JSON body has at most {limit} bytes here. Send less at once.")
         if b"\\u0000" in body:
             raise Invalid("A text holds a NUL character, which nothing here can keep. Remove it.")
         try:
