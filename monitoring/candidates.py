@@ -59,7 +59,7 @@ class Candidate:
     @cached_property
     def scores(self) -> np.ndarray:
         """Scores of the holdout, shape (n,)."""
-        return self.runtime.score(self.vectors)
+        return self.runtime.score(self.vectors).score
 
     @cached_property
     def groups(self) -> dict[str, np.ndarray]:
@@ -78,7 +78,7 @@ class Candidate:
             return None
         rows = _frame(self.version, self.version.golden, "golden")
         recorded = _only(self.version.golden, "score", rows).to_numpy(np.float64)
-        return recorded, self.runtime.score(frames.encode(rows, self.schema))
+        return recorded, self.runtime.score(frames.encode(rows, self.schema)).score
 
     @cached_property
     def champion(self) -> "Candidate | None":
@@ -94,7 +94,7 @@ class Candidate:
         """Scores of this holdout by the champion, shape (n,)."""
         if self.champion is None:
             return None
-        return self.champion.runtime.score(frames.encode(self.holdout, self.champion.schema))
+        return self.champion.runtime.score(frames.encode(self.holdout, self.champion.schema)).score
 
     def loads(self) -> bool:
         """Say whether its bytes are as registered: a damaged champion must not stand in its successor's way."""

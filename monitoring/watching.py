@@ -122,7 +122,7 @@ def _drift(deployment: Deployment, rows: QuerySet[Any], size: int) -> Window:
     reference = frames.encode(candidate.reference, candidate.schema)
     taken = list(rows.only("xid", "at", "score", "vector")[:size])
     names = [*candidate.schema.names, SCORE]
-    before = np.column_stack([reference, candidate.runtime.score(reference)])
+    before = np.column_stack([reference, candidate.runtime.score(reference).score])
     after = np.column_stack([np.array([row.vector for row in taken]), [row.score for row in taken]])
     was, now = (dict(zip(names, side.T, strict=True)) for side in (before, after))
     rules = deployment.package.policy.rules

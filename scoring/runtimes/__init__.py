@@ -1,7 +1,7 @@
 """The only code that touches a model: bytes in, scores and exact attributions out; online, in batch and in checks.
 
 Each flavour is a module with `load`, found by its name when first needed, so that a process pays only for the
-libraries of the models it serves.
+libraries of the models it serves. What a runtime says of a row has the same bits alone and among others.
 """
 
 import importlib
@@ -20,6 +20,18 @@ LINK_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
+class Scored:
+    """Scores of n rows, as probabilities of the adverse event, and the margins they come from: score = link(margin).
+
+    score, margin: float64 of shape (n,); link: `logit` or `identity`.
+    """
+
+    score: np.ndarray
+    margin: np.ndarray
+    link: str
+
+
+@dataclass(frozen=True)
 class Explained:
     """Scores of n rows with what they are made of: base + attributions.sum(axis=1) = margin, score = link(margin).
 
@@ -34,19 +46,32 @@ class Explained:
 
 
 class Runtime(Protocol):
-    """A loaded model."""
+    """A loaded model, compiled for and ready to answer.
+
+    `explains_inline`: `explain` is exact and fast enough for a request; else `explain_slowly` does it, in a worker.
+    `explains_by`: how, in a word: `quadrature`, `library`, `linear` or `sampling`.
+    """
 
     flavour: str
+    explains_inline: bool
+    explains_by: str
 
-    def score(self, rows: np.ndarray) -> np.ndarray:
-        """Return the probability of the adverse event for rows of shape (n, n_features)."""
+    def score(self, rows: np.ndarray) -> Scored:
+        """Return scores of rows, float64 of shape (n, n_features)."""
 
     def explain(self, rows: np.ndarray) -> Explained:
-        """Return scores with exact additive attributions."""
+        """Return scores with exact additive attributions; Unavailable where that is not possible inside a request."""
+
+    def explain_slowly(self, rows: np.ndarray, background: np.ndarray) -> Explained:
+        """Return scores with attributions, however long it takes.
+
+        background: rows of reference data, float64 of shape (m, n_features), that attributions are measured against
+        where the model's own structure does not say it.
+        """
 
 
 def load(flavour: str, files: Mapping[str, bytes], model_file: str, features: int) -> Runtime:
-    """Load a model from verified bytes; Invalid says why these bytes cannot be served."""
+    """Load a model from verified bytes and compile what explains it; Invalid says why these bytes cannot be served."""
     if flavour not in FLAVOURS:
         raise Invalid(f"There is no runtime for {flavour} models; register {', '.join(FLAVOURS)}.")
     try:

@@ -1,31 +1,50 @@
-"""LightGBM boosters from their native text, which holds no code. Attributions are the booster's own exact TreeSHAP."""
+"""LightGBM boosters from their native text, which holds no code. Scores are the booster's own."""
 
 import lightgbm
 import numpy as np
 
 from registry.refusals import Invalid
-from scoring.runtimes import Explained
+from scoring.runtimes import Explained, Scored
+from scoring.runtimes.lightgbm_rows import SingleRow
+from scoring.treeshap import lightgbm_text
+from scoring.treeshap.explainer import Explainer
+from scoring.treeshap.forest import Unreadable
 
 flavour = "lightgbm"
 
 
 class Booster:
-    """A binary classifier."""
+    """A binary classifier, explained by quadrature, or by the booster where its trees are of another kind."""
 
-    flavour = flavour
+    flavour, explains_inline = flavour, True
 
-    def __init__(self, booster: lightgbm.Booster) -> None:
-        self.booster = booster
+    def __init__(self, booster: lightgbm.Booster, explainer: Explainer | None) -> None:
+        self.booster, self.explainer = booster, explainer
+        self.explains_by = "quadrature" if explainer else "library"
+        self._row = {raw: SingleRow(booster, raw=raw) for raw in (False, True)}
 
-    def score(self, rows: np.ndarray) -> np.ndarray:
-        """Return probabilities of shape (n,)."""
-        return np.asarray(self.booster.predict(rows, num_threads=1))
+    def score(self, rows: np.ndarray) -> Scored:
+        """Return probabilities and log-odds."""
+        return Scored(self._predicted(rows, raw=False), self._predicted(rows, raw=True), "logit")
+
+    def _predicted(self, rows: np.ndarray, *, raw: bool) -> np.ndarray:
+        if len(rows) == 1:
+            return self._row[raw].predict(rows)
+        return np.asarray(self.booster.predict(rows, raw_score=raw, num_threads=1))
 
     def explain(self, rows: np.ndarray) -> Explained:
         """Return path-dependent TreeSHAP (Lundberg et al. 2020) in log-odds."""
-        contributions = np.asarray(self.booster.predict(rows, pred_contrib=True, num_threads=1))
-        margin = np.asarray(self.booster.predict(rows, raw_score=True, num_threads=1))
-        return Explained(self.score(rows), margin, float(contributions[0, -1]), contributions[:, :-1], "logit")
+        scored = self.score(rows)
+        if self.explainer:
+            base, attributions = self.explainer.base, self.explainer.attributions(rows)
+        else:
+            contributions = np.asarray(self.booster.predict(rows, pred_contrib=True, num_threads=1))
+            base, attributions = float(contributions[0, -1]), contributions[:, :-1]
+        return Explained(scored.score, scored.margin, base, attributions, scored.link)
+
+    def explain_slowly(self, rows: np.ndarray, background: np.ndarray) -> Explained:
+        """Return the same, which needs no background."""
+        return self.explain(rows)
 
 
 def load(data: bytes, features: int) -> Booster:
@@ -40,4 +59,13 @@ def load(data: bytes, features: int) -> Booster:
         raise Invalid(f"Only binary classifiers are served; this booster says {objective or 'no objective'!r}.")
     if booster.num_feature() != features:
         raise Invalid(f"The booster has {booster.num_feature()} features, its schema {features}.")
-    return Booster(booster)
+    return Booster(booster, _explainer(text))
+
+
+def _explainer(text: str) -> Explainer | None:
+    try:
+        explainer = Explainer(lightgbm_text.read(text))
+    except Unreadable:
+        return None
+    explainer.warm()
+    return explainer

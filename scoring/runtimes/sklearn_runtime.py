@@ -20,7 +20,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
 from registry.refusals import Invalid
-from scoring.runtimes import Explained
+from scoring.runtimes import Explained, Scored
 
 flavour = "sklearn"
 _TREES = (
@@ -36,7 +36,7 @@ _TRUSTED = "sklearn."  # types whose loading runs no code but scikit-learn's own
 class Linear:
     """Logistic regression: the attribution of a feature is its weight times its value as the scalers give it."""
 
-    flavour = flavour
+    flavour, explains_inline, explains_by = flavour, True, "linear"
 
     def __init__(
         self, whole: LogisticRegression | Pipeline, last: LogisticRegression, scalers: Pipeline | None
@@ -44,34 +44,41 @@ class Linear:
         self.whole, self.scalers = whole, scalers
         self.weights, self.base = last.coef_[0], float(last.intercept_[0])
 
-    def score(self, rows: np.ndarray) -> np.ndarray:
-        """Return probabilities of shape (n,): the model's own, each row by itself."""
-        return _one_by_one(lambda row: self.whole.predict_proba(row)[0, 1], rows)
+    def score(self, rows: np.ndarray) -> Scored:
+        """Return the model's own probabilities and log-odds, each row by itself."""
+        score = _one_by_one(lambda row: self.whole.predict_proba(row)[0, 1], rows)
+        margin = _one_by_one(lambda row: self.whole.decision_function(row)[0], rows)
+        return Scored(score, margin, "logit")
 
     def explain(self, rows: np.ndarray) -> Explained:
         """Return weight × scaled value, exact for a linear model (Lundberg and Lee 2017, corollary 1).
 
         Contributions are measured from where the scalers put zero: the training mean behind a StandardScaler.
         """
-        score = self.score(rows)
-        margin = _one_by_one(lambda row: self.whole.decision_function(row)[0], rows)
+        scored = self.score(rows)
         scaled = self.scalers.transform(rows) if self.scalers is not None else rows
-        return Explained(score, margin, self.base, scaled * self.weights, "logit")
+        return Explained(scored.score, scored.margin, self.base, scaled * self.weights, scored.link)
+
+    def explain_slowly(self, rows: np.ndarray, background: np.ndarray) -> Explained:
+        """Return the same, which needs no background."""
+        return self.explain(rows)
 
 
 class Trees:
     """Forests (probability space) and gradient boosting (log-odds)."""
 
-    flavour = flavour
+    flavour, explains_inline, explains_by = flavour, True, "library"
 
     def __init__(self, model: object) -> None:
         self.model = model
         self.explainer = shap.TreeExplainer(model, feature_perturbation="tree_path_dependent")
         self.boosted = isinstance(model, GradientBoostingClassifier | HistGradientBoostingClassifier)
 
-    def score(self, rows: np.ndarray) -> np.ndarray:
-        """Return probabilities of shape (n,), each row by itself."""
-        return _one_by_one(lambda row: self.model.predict_proba(row)[0, 1], rows)  # type: ignore[attr-defined]
+    def score(self, rows: np.ndarray) -> Scored:
+        """Return the model's own probabilities, each row by itself."""
+        score = _one_by_one(lambda row: self.model.predict_proba(row)[0, 1], rows)  # type: ignore[attr-defined]
+        margin = np.log(score / (1 - score)) if self.boosted else score
+        return Scored(score, margin, "logit" if self.boosted else "identity")
 
     def explain(self, rows: np.ndarray) -> Explained:
         """Return path-dependent TreeSHAP by shap."""
@@ -79,9 +86,12 @@ class Trees:
         base = np.ravel(self.explainer.expected_value)
         if values.ndim == 3:
             values, base = values[:, :, 1], base[1:]
-        score = self.score(rows)
-        margin = np.log(score / (1 - score)) if self.boosted else score
-        return Explained(score, margin, float(base[0]), values, "logit" if self.boosted else "identity")
+        scored = self.score(rows)
+        return Explained(scored.score, scored.margin, float(base[0]), values, scored.link)
+
+    def explain_slowly(self, rows: np.ndarray, background: np.ndarray) -> Explained:
+        """Return the same, which needs no background."""
+        return self.explain(rows)
 
 
 def load(data: bytes, features: int) -> Linear | Trees:

@@ -4,7 +4,7 @@ import numpy as np
 import xgboost
 
 from registry.refusals import Invalid
-from scoring.runtimes import Explained
+from scoring.runtimes import Explained, Scored
 
 flavour = "xgboost"
 
@@ -12,21 +12,27 @@ flavour = "xgboost"
 class Booster:
     """A binary classifier."""
 
-    flavour = flavour
+    flavour, explains_inline, explains_by = flavour, True, "library"
 
     def __init__(self, booster: xgboost.Booster) -> None:
         self.booster = booster
 
-    def score(self, rows: np.ndarray) -> np.ndarray:
-        """Return probabilities of shape (n,)."""
-        return np.asarray(self.booster.predict(self._matrix(rows)), dtype=np.float64)
+    def score(self, rows: np.ndarray) -> Scored:
+        """Return probabilities and log-odds, float32 in float64."""
+        matrix = self._matrix(rows)
+        margin = np.asarray(self.booster.predict(matrix, output_margin=True), dtype=np.float64)
+        return Scored(np.asarray(self.booster.predict(matrix), dtype=np.float64), margin, "logit")
 
     def explain(self, rows: np.ndarray) -> Explained:
         """Return path-dependent TreeSHAP in log-odds; the booster works in float32."""
         matrix = self._matrix(rows)
         contributions = np.asarray(self.booster.predict(matrix, pred_contribs=True), dtype=np.float64)
-        margin = np.asarray(self.booster.predict(matrix, output_margin=True), dtype=np.float64)
-        return Explained(self.score(rows), margin, float(contributions[0, -1]), contributions[:, :-1], "logit")
+        scored = self.score(rows)
+        return Explained(scored.score, scored.margin, float(contributions[0, -1]), contributions[:, :-1], scored.link)
+
+    def explain_slowly(self, rows: np.ndarray, background: np.ndarray) -> Explained:
+        """Return the same, which needs no background."""
+        return self.explain(rows)
 
     def _matrix(self, rows: np.ndarray) -> xgboost.DMatrix:
         return xgboost.DMatrix(rows, feature_names=self.booster.feature_names, nthread=1)

@@ -30,7 +30,10 @@ NEEDS = {
             "cyclonedx",
         },
     ),
-    "scoring": (SCORING, {"rest_framework", "psycopg", "numpy", "lightgbm", "orjson", "rfc8785", "cryptography"}),
+    "scoring": (
+        SCORING,
+        {"rest_framework", "psycopg", "numpy", "numba", "lightgbm", "orjson", "rfc8785", "cryptography"},
+    ),
     "sequencer": ("import registry.management.commands.sequence_log", {"psycopg", "cryptography"}),
     "setup": (
         "import governance.management.commands.setup_platform; "

@@ -71,7 +71,7 @@ def test_it_adds_up_and_single_rows_equal_the_batch_to_the_bit(name):
     runtime = runtimes.load(flavour, {"model": data}, "model", 6)
     batch = runtimes.checked(runtime.explain(rows[:200]), flavour)
     single = [runtimes.checked(runtime.explain(row[None]), flavour) for row in rows[:200]]
-    assert np.array_equal(batch.score, runtime.score(rows[:200]))
+    assert np.array_equal(batch.score, runtime.score(rows[:200]).score)
     assert np.array_equal(batch.score, np.concatenate([one.score for one in single]))
     assert np.array_equal(batch.attributions, np.concatenate([one.attributions for one in single]))
     linked = 1 / (1 + np.exp(-batch.margin)) if batch.link == "logit" else batch.margin
@@ -84,8 +84,8 @@ def test_a_linear_score_is_the_authors_own_to_the_bit(name):
     runtime = runtimes.load(flavour, {"model": data}, "model", 6)
     model = skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
     own = [model.predict_proba(row[None])[0, 1] for row in rows[:300]]
-    assert runtime.score(rows[:300]).tolist() == own
-    assert np.max(np.abs(runtime.score(rows) - model.predict_proba(rows)[:, 1])) < 1e-12
+    assert runtime.score(rows[:300]).score.tolist() == own
+    assert np.max(np.abs(runtime.score(rows).score - model.predict_proba(rows)[:, 1])) < 1e-12
 
 
 def test_a_row_with_a_hole_is_refused_by_a_model_that_takes_none():
@@ -103,6 +103,9 @@ def test_lightgbm_attributions_are_those_of_shaps_own_tree_code():
     )
     explainer.model.model_type = "internal"  # else shap asks the booster itself, and the test compares it to itself
     assert np.max(np.abs(explainer.shap_values(rows[:300]) - explained.attributions)) < 1e-9
+    contributions = lightgbm.Booster(model_str=data.decode()).predict(rows[:300], pred_contrib=True)
+    assert np.max(np.abs(contributions[:, :-1] - explained.attributions)) < 1e-9
+    assert abs(contributions[0, -1] - explained.base) < 1e-9
 
 
 def test_a_model_that_does_not_add_up_is_refused():
