@@ -1,0 +1,33 @@
+"""Ours without explanation and record, beside the platform: the same command and environment, other URLs."""
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.benchmarks.scoring import ours, processes
+from tests.benchmarks.scoring.forest import NAMES
+from tests.benchmarks.scoring.ours import Ours
+from tests.benchmarks.scoring.targets import Target
+from tests.running import ROOT, free_port
+
+
+@contextmanager
+def served(made: Ours) -> Iterator[Target]:
+    """Run it with as many workers as the platform's scoring process has now."""
+    port, master = free_port(), made.master()
+    words = processes.command(master)
+    words[words.index("--bind") + 1] = f"127.0.0.1:{port}"
+    words[words.index("--workers") + 1] = str(made.count)
+    told = made.at.processes()[master] | {"DJANGO_SETTINGS_MODULE": "tests.benchmarks.scoring.only_settings"}
+    with (made.at.home / "log" / "only.log").open("ab") as log:
+        root = subprocess.Popen(words, cwd=ROOT, env=told, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    family = lambda: processes.family(root.pid)  # noqa: E731
+    target = Target("ours, only", port, ours.path, ours.body, ours.scores, family, made.headers, batches=False)
+    try:
+        target.wait(dict.fromkeys(NAMES, 0.0))
+        yield target
+    finally:
+        processes.tell(family(), signal.SIGCONT)
+        root.terminate()
+        root.wait(30)

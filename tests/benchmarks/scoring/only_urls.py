@@ -1,0 +1,30 @@
+"""The same worker, view and runtime without explanation and record: what is left to compare with score-only servers."""
+
+import scoring.serving_urls  # noqa: F401, I001 - all that the scoring process loads, in its order
+
+from django.urls import path
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from registry.refusals import Unavailable
+from scoring import asking, serving
+
+
+class Only(APIView):
+    """A score and nothing else."""
+
+    needs = "scoring.score"
+
+    def post(self, request: Request, name: str) -> Response:
+        """Answer the score of one row."""
+        body = request.data
+        served = serving.champion(name, now=timezone.now())
+        if served.runtime is None:
+            raise Unavailable("There is no model to score with.")
+        asked = asking.read(served.schema, features=body["features"])
+        return Response({"score": float(served.runtime.score(asked.vector[None])[0])})
+
+
+urlpatterns = [path("api/v1/models/<str:name>/score", Only.as_view())]
