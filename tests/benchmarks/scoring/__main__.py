@@ -10,11 +10,11 @@ import tempfile
 from pathlib import Path
 
 from tests.benchmarks.ledger import machine
-from tests.benchmarks.scoring import comparing, curves, environments, forest, ours
+from tests.benchmarks.scoring import comparing, curves, environments, faults, forest, ours
 from tests.benchmarks.scoring.plans import FULL, QUICK
 
 RESULTS = Path(__file__).parent.parent / "results" / "scoring.json"
-PARTS = {"peers": comparing}
+PARTS = {"peers": comparing, "faults": faults}
 
 
 def main(wanted: list[str]) -> int:

@@ -120,8 +120,8 @@ class Ours:
 
 
 def _is_postgres(number: int) -> bool:
-    words = processes.command(number)
-    return bool(words) and "postgres" in Path(words[0].split()[0].rstrip(":")).name
+    program = (processes.command(number) or [""])[0].partition(":")[0]  # its processes have titles: "postgres: …"
+    return Path(program).name == "postgres"
 
 
 def path(rows: Sequence[Row]) -> str:

@@ -1,0 +1,90 @@
+"""Clients as a decision engine has them: each request has a request_id, and is sent again until it is answered."""
+
+import http.client
+import json
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from tests.benchmarks.scoring.targets import Row, Target
+
+PATIENCE = 10.0  # seconds in which a request must have been answered, by whichever attempt
+WAIT = 5.0  # seconds until an attempt is given up
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5  # seconds between attempts, doubled each time
+_GONE = (OSError, http.client.HTTPException)
+
+
+@dataclass
+class Clients:
+    """So many at once; what each was answered, by request_id, which is the entity too."""
+
+    target: Target
+    rows: Sequence[Row]
+    number: int = 8
+    answered: dict[str, bytes] = field(default_factory=dict)
+    unanswered: list[str] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    attempts: Counter = field(default_factory=Counter)  # how they ended: a status, or the name of the error
+    ended: threading.Event = field(default_factory=threading.Event)
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Let them ask until `stop`."""
+        self.threads = [threading.Thread(target=self._work, args=(place,)) for place in range(self.number)]
+        for thread in self.threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Let each finish the request it is at."""
+        self.ended.set()
+        for thread in self.threads:
+            thread.join()
+
+    def ask(self, request_id: str, row: Row) -> tuple[int, bytes]:
+        """Send a request once, on a connection of its own; OSError or HTTPException when nothing comes back."""
+        return self._attempt(self._connect(), request_id, row)
+
+    def row_of(self, request_id: str) -> Row:
+        """Return the row that is asked about under a request_id: any client says the same under the same one."""
+        return self.rows[uuid.UUID(request_id).int % len(self.rows)]
+
+    def _connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.target.port, timeout=WAIT)
+
+    def _work(self, place: int) -> None:
+        connection = self._connect()
+        for _ in count():
+            if self.ended.is_set():
+                connection.close()
+                return
+            connection = self._answered(connection, str(uuid.uuid4()))
+
+    def _answered(self, connection: http.client.HTTPConnection, request_id: str) -> http.client.HTTPConnection:
+        begun, pause = time.monotonic(), FIRST_PAUSE
+        while time.monotonic() - begun < PATIENCE:
+            try:
+                status, data = self._attempt(connection, request_id, self.row_of(request_id))
+            except _GONE as error:
+                status, data = type(error).__name__, b""
+                connection.close()
+                connection = self._connect()
+            self.attempts[str(status)] += 1
+            if status == 200:
+                self.seconds.append(time.monotonic() - begun)
+                self.answered[request_id] = data
+                return connection
+            time.sleep(pause)
+            pause = min(LONGEST_PAUSE, pause * 2)
+        self.unanswered.append(request_id)
+        return connection
+
+    def _attempt(self, connection: http.client.HTTPConnection, request_id: str, row: Row) -> tuple[int, bytes]:
+        sent = json.dumps(self.target.body([row]) | {"request_id": request_id, "entity": request_id})
+        headers = {"Content-Type": "application/json", **self.target.headers}
+        connection.request("POST", self.target.path([row]), sent, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
