@@ -36,7 +36,7 @@ bench-registry: $(VENV)/.dev  ## the registry beside a stock mlflow server, agai
 bench-datasets: $(VENV)/.dev  ## what importing 10,000,000 rows takes (ROWS=… others); writes tests/benchmarks/results/datasets.json
 	@$(PLATFORM) exec -- $(BIN)/python -m tests.benchmarks.importing
 
-bench: $(VENV)/.dev  ## scoring beside the servers people use, against the goals (PART=peers: only that; QUICK=1: little); writes tests/benchmarks/results/scoring.json
+bench: $(VENV)/.dev  ## scoring beside the servers people use, against the goals (PART=peers, p99, memory, deploy, faults or explain: only that; QUICK=1: little); writes tests/benchmarks/results/scoring.json
 	@QUICK=$(QUICK) $(BIN)/python -m tests.benchmarks.scoring $(PART)
 
 hammer: $(VENV)/.dev  ## writers, sequencers and a witness killed at random for SECONDS (600): nothing lost, doubled or left out

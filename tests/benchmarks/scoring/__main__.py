@@ -10,11 +10,29 @@ import tempfile
 from pathlib import Path
 
 from tests.benchmarks.ledger import machine
-from tests.benchmarks.scoring import comparing, curves, environments, faults, forest, ours
+from tests.benchmarks.scoring import (
+    comparing,
+    curves,
+    deploying,
+    environments,
+    explaining,
+    faults,
+    footprint,
+    forest,
+    ours,
+    tail,
+)
 from tests.benchmarks.scoring.plans import FULL, QUICK
 
 RESULTS = Path(__file__).parent.parent / "results" / "scoring.json"
-PARTS = {"peers": comparing, "faults": faults}
+PARTS = {
+    "memory": footprint,  # first: nothing has been loaded, killed or replaced yet
+    "explain": explaining,
+    "peers": comparing,
+    "p99": tail,
+    "deploy": deploying,
+    "faults": faults,
+}
 
 
 def main(wanted: list[str]) -> int:

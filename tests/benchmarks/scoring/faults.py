@@ -9,16 +9,18 @@ import json
 import random
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
 from registry.tlog import directory, tiles
 from tests.benchmarks.scoring import outages
-from tests.benchmarks.scoring.forest import MODEL, Forest
+from tests.benchmarks.scoring.forest import Forest
 from tests.benchmarks.scoring.ours import Ours
 from tests.benchmarks.scoring.plans import Plan, Trouble
 from tests.benchmarks.scoring.retrying import Clients
+from tests.benchmarks.scoring.targets import Row
 from tests.installations import until
 
 SETTLES = 120.0  # seconds in which all that was answered is on record and in the published log
@@ -29,9 +31,9 @@ JOIN registry_registeredmodel m ON m.id = d.model_id WHERE m.name = %s AND d.ent
 """
 
 
-def trouble(made: Ours, forest: Forest, kind: str, much: Trouble, clients: int = 8) -> dict:
+def trouble(made: Ours, rows: Sequence[Row], kind: str, much: Trouble, clients: int = 8) -> dict:
     """Carry it out on a running platform and return what was found afterwards."""
-    asking = Clients(made.target(), forest.rows, clients)
+    asking = Clients(made.target(), rows, clients)
     asking.start()
     begun, killed = time.monotonic(), 0
     try:
@@ -52,7 +54,7 @@ def _take_away(made: Ours, kind: str, much: Trouble) -> None:
 
 
 def _figures(asking: Clients, killed: int) -> dict:
-    took = sorted(asking.seconds)
+    took = sorted(ended - begun for begun, ended, _ in asking.answers)
     asked = len(asking.answered) + len(asking.unanswered)
     return {
         "asked": asked,
@@ -73,10 +75,10 @@ def _findings(made: Ours, asking: Clients) -> dict:
     missing = _settled(made, ids)
     mine = said.keys() | set(asking.unanswered)
     with made.connect() as connection:
-        rows = [row for row in connection.execute(MINE, [MODEL]) if row[1] in mine]
+        records = [row for row in connection.execute(MINE, [made.model]) if row[1] in mine]
         uuids = Counter(str(name) for (name,) in connection.execute("SELECT uuid FROM registry_ledgerentry"))
-    kept = {number: (json.loads(bytes(answer)), at) for number, _, answer, at in rows}
-    by_entity = Counter(entity for _, entity, _, _ in rows)
+    kept = {number: (json.loads(bytes(answer)), at) for number, _, answer, at in records}
+    by_entity = Counter(entity for _, entity, _, _ in records)
     return {
         "lost": len(ids - kept.keys()),
         "not in the log": len(missing) + sum(uuids[number] == 0 for number in ids),
@@ -127,9 +129,10 @@ def _asked_again(asking: Clients) -> int:
 
 def measure(ours: Ours, forest: Forest, folder: Path, plan: Plan) -> dict:
     """Take the database away in each way, workers dying all the while."""
+    ours.scale(2)
     found = {}
     for kind in outages.KINDS:
-        found[kind] = trouble(ours, forest, kind, plan.trouble)
+        found[kind] = trouble(ours, forest.rows, kind, plan.trouble)
         print(f"\ndatabase {kind}: {json.dumps(found[kind], indent=2)}", flush=True)
     return found
 

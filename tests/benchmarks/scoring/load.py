@@ -90,12 +90,14 @@ class Run:
         connection.socket.close()
 
     def note(self, answer: bytes, due: float) -> None:
-        """Count an answer, and time it unless this is still the warm-up."""
+        """Count an answer unless this is still the warm-up; time it if it is not a refusal, which comes early."""
         now = time.perf_counter()
         if due < self.counted_from:
             return
-        self.statuses[answer[9:12].decode()] += 1
-        self.seconds.append(now - due)
+        status = answer[9:12]
+        self.statuses[status.decode()] += 1
+        if status == b"200":
+            self.seconds.append(now - due)
 
     def answers(self) -> Iterator[tuple[Connection, bytes | None]]:
         """Wait for answers and yield them; None in place of one that will not come."""
@@ -149,11 +151,10 @@ class Run:
     def result(self, cpu: float) -> dict:
         """Return counts, requests a second, and percentiles in ms."""
         found = sorted(self.seconds)
-        good = self.statuses.get("200", 0)
         return {
             "requests": len(found),
             "statuses": dict(self.statuses),
-            "per_second": round(good / self.job["seconds"], 1),
+            "per_second": round(len(found) / self.job["seconds"], 1),
             "ms": {str(q): round(found[min(len(found) - 1, int(len(found) * q / 100))] * 1000, 3) for q in QUANTILES}
             if found
             else {},

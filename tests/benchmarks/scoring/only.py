@@ -23,7 +23,7 @@ def served(made: Ours) -> Iterator[Target]:
     with (made.at.home / "log" / "only.log").open("ab") as log:
         root = subprocess.Popen(words, cwd=ROOT, env=told, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     family = lambda: processes.family(root.pid)  # noqa: E731
-    target = Target("ours, only", port, ours.path, ours.body, ours.scores, family, made.headers, batches=False)
+    target = Target("ours, only", port, made.path, ours.body, ours.scores, family, made.headers, batches=False)
     try:
         target.wait(dict.fromkeys(NAMES, 0.0))
         yield target

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 
+from governance.demo.clients import ask, browser
 from governance.platform.postgres import SUPERUSER
 from tests import running
 from tests.benchmarks.scoring import processes
@@ -28,9 +29,10 @@ PATIENCE = 60
 
 @dataclass
 class Ours:
-    """A running platform whose champion is the benchmark's model."""
+    """A running platform with a champion, as a rule the benchmark's model."""
 
     at: running.Platform
+    model: str = MODEL
     count: int = 2  # scoring workers; as many as the platform starts
 
     @property
@@ -45,11 +47,11 @@ class Ours:
 
     def target(self, name: str = "ours") -> Target:
         """Return it as a target of load."""
-        return Target(name, self.port, path, body, scores, self.family, self.headers, batches=self.batches())
+        return Target(name, self.port, self.path, body, scores, self.family, self.headers)
 
-    def batches(self) -> bool:
-        """Say whether it takes many rows at once."""
-        return False
+    def path(self, rows: Sequence[Row]) -> str:
+        """Return where our own API takes one row, or many."""
+        return f"/api/v1/models/{self.model}/score" + ("" if len(rows) == 1 else ":batch")
 
     def family(self) -> list[int]:
         """Return everything that runs, but PostgreSQL, which the hand-written peer uses too."""
@@ -110,6 +112,12 @@ class Ours:
                     made.execute(RECORD)
         return self.url("by_hand")
 
+    def order(self, kind: str, version: int) -> None:
+        """Let the operator order a promotion or a roll-back; the governor carries it out a moment later."""
+        olivia = browser(self.at.url, "olivia", self.at.passwords["olivia"])
+        sent = {"kind": kind, "reason": "The benchmark asks for it."}
+        ask(olivia, "POST", f"/api/v1/models/{self.model}/versions/{version}/orders", json=sent)
+
     def promote(self, seed: int) -> None:
         """Register another version and make it champion."""
         command = [sys.executable, "-m", "tests.benchmarks.scoring.promoting", str(seed)]
@@ -124,19 +132,15 @@ def _is_postgres(number: int) -> bool:
     return Path(program).name == "postgres"
 
 
-def path(rows: Sequence[Row]) -> str:
-    """Return where our own API takes a row."""
-    return f"/api/v1/models/{MODEL}/score"
-
-
 def body(rows: Sequence[Row]) -> dict:
     """Return what our own API takes."""
-    return {"features": dict(rows[0])}
+    each = [{"features": dict(row)} for row in rows]
+    return each[0] if len(rows) == 1 else {"rows": each}
 
 
 def scores(answer: dict) -> list[float]:
-    """Return the score of an answer."""
-    return [answer["score"]]
+    """Return the scores of an answer."""
+    return [said["score"] for said in answer.get("decisions", [answer])]
 
 
 @contextmanager

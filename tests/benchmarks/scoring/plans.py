@@ -22,8 +22,18 @@ class Plan:
     rounds: int = 5
     seconds: float = 2.0  # of a round
     warm: float = 0.5
+    steady: float = 8.0  # seconds of a round at a steady rate, and of load before something is looked at
+    switches: int = 3  # there and back
     trouble: Trouble = Trouble()
 
 
 FULL = Plan()
-QUICK = Plan(counts=(1,), cells=((1, 1), (1, 32)), rounds=2, seconds=1.0, trouble=Trouble(12.0, 3.0, 4.0, 3.0))
+QUICK = Plan(
+    counts=(1,),
+    cells=((1, 1), (1, 32)),
+    rounds=2,
+    seconds=1.0,
+    steady=3.0,
+    switches=1,
+    trouble=Trouble(12.0, 3.0, 4.0, 3.0),
+)

@@ -27,7 +27,7 @@ class Clients:
     number: int = 8
     answered: dict[str, bytes] = field(default_factory=dict)
     unanswered: list[str] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
+    answers: list[tuple[float, float, bytes]] = field(default_factory=list)  # first sent and answered (monotonic), what
     attempts: Counter = field(default_factory=Counter)  # how they ended: a status, or the name of the error
     ended: threading.Event = field(default_factory=threading.Event)
     threads: list[threading.Thread] = field(default_factory=list)
@@ -74,7 +74,7 @@ class Clients:
                 connection = self._connect()
             self.attempts[str(status)] += 1
             if status == 200:
-                self.seconds.append(time.monotonic() - begun)
+                self.answers.append((begun, time.monotonic(), data))
                 self.answered[request_id] = data
                 return connection
             time.sleep(pause)
