@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import orjson
 from gunicorn.http.body import Body  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
-from registry.api import problems
+from registry.api.rewriting import Rewritten
 
 _AT_ONCE = 256 * 1024  # bytes taken from a connection at a time, where gunicorn takes 8 KiB
 
@@ -22,7 +21,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Answer as gunicorn does, in our form."""
-        super().handle_error(req, _Rewritten(client), addr, exc)
+        super().handle_error(req, Rewritten(client), addr, exc)
 
 
 class _Body(Body):  # type: ignore[misc]
@@ -33,30 +32,3 @@ class _Body(Body):  # type: ignore[misc]
         if self.buf.tell() or not size or size < 0:
             return bytes(super().read(size))
         return bytes(self.reader.read(size))
-
-
-class _Rewritten:
-    """A connection on which gunicorn's page about an error leaves as a problem (RFC 9457)."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def sendall(self, page: bytes) -> None:
-        """Send the problem with the status that the page has."""
-        line = page.partition(b"\r\n")[0].decode("latin1")
-        status, _, title = line.partition(" ")[2].partition(" ")
-        detail = _OURS if status == "500" else _THEIRS
-        body = orjson.dumps(problems.problem(int(status), title, detail, [], "http"))
-        head = (
-            f"{line}\r\nConnection: close\r\nContent-Type: {problems.MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        self._client.sendall(head.encode("latin1") + body)
-
-
-_THEIRS = (
-    "This is not a request that can be read: its first line, its headers or their length. Send it in another form."
-)
-_OURS = "This is a fault of the server, not of the request. Send it again in a moment."

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from registry.refusals import Unavailable
 from scoring import recording
 from scoring.recording import Record
 
@@ -28,12 +29,16 @@ class Repeated(Exception):
 class Committer(Protocol):
     """What puts records on record: all of them or none."""
 
+    looks_up: bool  # whether a request_id that is suspected may be looked up in this thread
+
     def put(self, records: Sequence[Record]) -> None:
         """Take records whose answer may leave only once they are durable; Repeated when a request_id is taken."""
 
 
 class Synchronous:
     """One transaction for the records of one request, committed when `put` returns."""
+
+    looks_up = True
 
     def put(self, records: Sequence[Record]) -> None:
         """Insert records and commit."""
@@ -52,8 +57,12 @@ _suspects: OrderedDict[Key, None] = OrderedDict()
 
 def put(records: Sequence[Record]) -> None:
     """Hand records to the committer of this thread."""
+    _current().put(records)
+
+
+def _current() -> Committer:
     committer: Committer = getattr(_mine, "committer", None) or Synchronous()
-    committer.put(records)
+    return committer
 
 
 @contextmanager
@@ -76,4 +85,17 @@ def suspect(key: Key) -> None:
 
 def suspected(key: Key) -> bool:
     """Say whether a request with this key is to be looked up first. Others are not: nearly every request is new."""
+    return key in _suspects and _current().looks_up
+
+
+def is_suspect(key: Key) -> bool:
+    """Say whether somebody suspected this key."""
     return key in _suspects
+
+
+def lost(records: Sequence[Record]) -> None:
+    """Keep records that the database does not take; on return they are durable. Unavailable: they cannot be kept."""
+    raise Unavailable(
+        f"The database does not answer, so {len(records)} decisions could not be put on record and are not given. "
+        "Send the same again: what has a request_id is recorded once."
+    )

@@ -8,6 +8,9 @@ from governance.platform.environment import Surroundings, inherited, shared
 from governance.platform.probes import LOCAL, healthy
 from governance.platform.process import Process
 
+THREADS = "governance.listening.Worker"  # gunicorn's own with threads: portable, and fast enough for pages
+LOOP = "scoring.loop.worker.Worker"  # answers leave with the commit of their group; one process for each core
+_OPTIONS = {THREADS: "--threads 8", LOOP: "--threads 4 --keep-alive 75"}
 STORY = (
     "DATA",
     "LABEL",
@@ -41,7 +44,7 @@ def servers(told: Surroundings) -> list[Process]:
         _witness(told),
         Process("sequencer", [sys.executable, "manage.py", "sequence_log"], sequencer),
         _web("web", told.web_port, told.of("web", "app")),
-        _web("scoring", told.scoring_port, told.of("scoring", "scoring")),
+        _web("scoring", told.scoring_port, told.of("scoring", "scoring"), LOOP),
     ]
 
 
@@ -96,13 +99,17 @@ def _witness(told: Surroundings) -> Process:
     )
 
 
-def _web(name: str, port: int, env: dict[str, str]) -> Process:
+def _web(name: str, port: int, env: dict[str, str], worker: str = THREADS) -> Process:
+    return Process(name, gunicorn(worker, f"{LOCAL}:{port}"), env, ready=healthy(port, "/ready"))
+
+
+def gunicorn(worker: str, bind: str) -> list[str]:
+    """Return the command of a server of ours: with threads, or with the loop that scoring has of its own."""
     options = (
-        f"-k governance.listening.Worker --workers 2 --threads 8 --bind {LOCAL}:{port} --graceful-timeout 5 "
-        "--no-control-socket --limit-request-line 8190"  # as long as other servers allow
+        f"-k {worker} --workers 2 --bind {bind} --graceful-timeout 5 --no-control-socket "
+        f"--limit-request-line 8190 {_OPTIONS[worker]}"  # lines as long as other servers allow
     )
-    argv = _module("gunicorn", "governance.wsgi:application", *options.split())
-    return Process(name, argv, env, ready=healthy(port, "/ready"))
+    return _module("gunicorn", "governance.wsgi:application", *options.split())
 
 
 def _worker(name: str, queue: str, env: dict[str, str], *, pool: str = "prefork", at_once: int = 1) -> Process:

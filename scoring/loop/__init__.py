@@ -1,0 +1,1 @@
+"""How scoring listens: one thread that reads, scores, and answers when PostgreSQL has acknowledged the commit."""

@@ -1,0 +1,65 @@
+"""Requests that score one row, answered in the loop; their answers wait for the commit of their group.
+
+Imported once the application is loaded, because recording needs its models.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from django.db import connection
+from psycopg import conninfo, pq
+
+from scoring import committing, recording
+from scoring.loop.groups import Groups, Held, Taking
+from scoring.loop.polling import Poll
+from scoring.loop.sessions import Session
+
+_PATIENCE = {"tcp_user_timeout": "2000", "connect_timeout": "2"}  # milliseconds; seconds
+_OPTIONS = " -c statement_timeout=2s"  # a database that hangs is noticed by whoever waits for an answer
+
+Ask = Callable[[], bytes]  # asks the application, and returns the bytes of its answer
+
+
+class Inline:
+    """What the loop needs to answer such requests: a session with PostgreSQL of its own, and the groups."""
+
+    def __init__(self, poll: Poll) -> None:
+        statement = recording.STATEMENT
+        sql, formats = statement.sql.encode(), statement.formats
+        self.session = Session(poll, _address(), statement.name, sql, formats)
+        self.groups = Groups(self.session)
+        self._taking = Taking(self.groups)
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Take along, in this thread, what the application puts on record."""
+        with committing.through(self._taking):
+            yield
+        self.session.close()
+
+    def answer(self, ask: Ask, tell: Callable[[bytes], None], again: Callable[[], None]) -> None:
+        """Ask, and tell the answer once it may leave. `again` is called instead if it must be asked elsewhere."""
+        taking = self._taking
+        taking.taken = []
+        data = ask()
+        if not taking.taken:
+            tell(data)
+            return
+        records = taking.taken
+
+        def refuse(reason: Exception) -> None:
+            taking.reason = reason
+            try:
+                tell(ask())
+            finally:
+                taking.reason = None
+
+        self.groups.add(Held(records, lambda: tell(data), again, refuse))
+
+
+def _address() -> bytes:
+    """Return where Django finds the database, in libpq's form."""
+    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
+    told = {name: value for name, value in connection.get_connection_params().items() if name in known}
+    told["options"] = f"{told.get('options', '')}{_OPTIONS}"
+    return conninfo.make_conninfo("", **{**_PATIENCE, **told}).encode()

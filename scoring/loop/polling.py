@@ -1,0 +1,39 @@
+"""What one thread waits for: sockets that can be read or written, by epoll, and who is told."""
+
+import select
+from collections.abc import Callable
+from contextlib import suppress
+
+IN, OUT, END = select.EPOLLIN, select.EPOLLOUT, select.EPOLLHUP | select.EPOLLERR
+
+Ready = Callable[[int], None]  # called with the mask of what happened
+
+
+class Poll:
+    """The descriptors that are watched. Nothing else blocks the thread that calls `turn`."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._ready: dict[int, Ready] = {}
+
+    def watch(self, number: int, mask: int, ready: Ready) -> None:
+        """Call `ready` whenever a descriptor is what `mask` asks for."""
+        self._ready[number] = ready
+        self._epoll.register(number, mask)
+
+    def change(self, number: int, mask: int) -> None:
+        """Ask for something else of a descriptor."""
+        self._epoll.modify(number, mask)
+
+    def forget(self, number: int) -> None:
+        """Watch a descriptor no longer; call it before it is closed."""
+        if self._ready.pop(number, None):
+            with suppress(OSError):
+                self._epoll.unregister(number)
+
+    def turn(self, patience: float) -> None:
+        """Wait at most `patience` seconds for something to happen, and tell everybody whom it concerns."""
+        for number, mask in self._epoll.poll(patience):
+            ready = self._ready.get(number)
+            if ready:
+                ready(mask)
