@@ -6,6 +6,7 @@ Bounds of time run from a request's first byte, so that no client stretches them
 import math
 import socket
 import time
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
@@ -14,12 +15,18 @@ from scoring.loop import requests
 from scoring.loop.polling import IN, OUT, Poll
 from scoring.loop.requests import Chunks, Head, Heads
 
-HEAD_PATIENCE = 10.0  # seconds for a request's head
-BODY_PATIENCE = 20.0  # seconds for its body
-READER_PATIENCE = 20.0  # seconds for a client to take an answer
-LINGER = 2.0  # seconds in which what a refused client still sends is thrown away, so that it gets to read why
 _READ = 65536
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a client is waited for, in seconds."""
+
+    head: float = 10.0  # from a request's first byte to the end of its head
+    body: float = 20.0  # for its body
+    reader: float = 20.0  # for the client to take an answer
+    last: float = 2.0  # in which what a refused client still sends is thrown away, so that it gets to read why
 
 
 class Server(Protocol):
@@ -28,16 +35,16 @@ class Server(Protocol):
     cfg: Any
     heads: Heads
     poll: Poll
-    largest: int  # bytes of a body
+    patience: Patience
+
+    def has_room(self, connection: "Connection", size: int) -> bool:
+        """Say whether a body of so many bytes is taken in; if not, say so by `end`."""
 
     def serve(self, connection: "Connection", head: Head, body: bytes) -> None:
         """Answer a request by `reply`, before this returns or later, then followed by `resume`."""
 
     def refuse(self, connection: "Connection", error: Exception) -> None:
         """Answer by `end` what cannot be read."""
-
-    def too_large(self, connection: "Connection") -> None:
-        """Answer by `end` a body above the limit."""
 
     def late(self, connection: "Connection") -> None:
         """Answer by `end` a request that did not come whole in time."""
@@ -70,13 +77,19 @@ class Connection:
         self._walking = False  # through the inbox: an answer that is there at once takes no second walk
         self.is_busy = False  # a request is being answered
         self.is_closed = False
-        self.deadline = time.monotonic() + HEAD_PATIENCE
+        self.deadline = time.monotonic() + self._server.patience.head
         server.poll.watch(self.number, IN, self.ready)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing of a request has come and no answer is due."""
         return not (self.is_busy or self._inbox or self._head or self._outbox or self._ending)
+
+    @property
+    def weight(self) -> int:
+        """Return how many bytes of requests it holds, or will."""
+        announced = self._head.length or 0 if self._head else 0
+        return max(len(self._inbox), announced) + (len(self._chunks.body) if self._chunks else 0)
 
     def ready(self, mask: int) -> None:
         """Send what waits, take in what came."""
@@ -91,7 +104,7 @@ class Connection:
             return  # its decision is on record all the same
         self.is_busy = False
         self._ending = not keep
-        self.deadline = time.monotonic() + READER_PATIENCE
+        self.deadline = time.monotonic() + self._server.patience.reader
         self._send(data)
 
     def resume(self) -> None:
@@ -129,7 +142,7 @@ class Connection:
             return
         if data and not self._refused:
             self._take(data)
-        elif not data and (self.is_busy or self._outbox) and not self._refused:
+        elif not data and (self.is_busy or self._outbox) and not (self._refused or self._silent):
             self._silent = True
             self._listen()
         elif not data:
@@ -188,7 +201,7 @@ class Connection:
         end = self._inbox.find(b"\r\n\r\n", max(0, self._searched - 3))
         if end < 0:
             if not self._searched:
-                self.deadline = time.monotonic() + HEAD_PATIENCE
+                self.deadline = time.monotonic() + self._server.patience.head
             self._searched = len(self._inbox)
             requests.demand_bounds(self._inbox, self._server.cfg)
             return False
@@ -196,8 +209,7 @@ class Connection:
         head = self._server.heads.read(raw, self.peer, self.address)
         if head.length is None:
             self._chunks = head.chunks()
-        elif head.length > self._server.largest:
-            self._server.too_large(self)
+        elif head.length > requests.LONGEST_HEAD and not self._server.has_room(self, head.length):
             return False
         self._head = head
         if head.length != 0 and not self._inbox:
@@ -205,7 +217,7 @@ class Connection:
         return True
 
     def _await_body(self, head: Head) -> None:
-        self.deadline = time.monotonic() + BODY_PATIENCE
+        self.deadline = time.monotonic() + self._server.patience.body
         if head.continues:
             self._send(_CONTINUE)
 
@@ -221,8 +233,8 @@ class Connection:
     def _read_chunks(self, chunks: Chunks) -> bytes | None:
         self._inbox = rest = bytearray(self._inbox)
         chunks.feed(rest)
-        if len(chunks.body) > self._server.largest:
-            self._server.too_large(self)
+        size = len(chunks.body)
+        if size > requests.LONGEST_HEAD and not self._server.has_room(self, size):
             return None
         return bytes(chunks.body) if chunks.whole else None
 
@@ -250,7 +262,7 @@ class Connection:
 
     def _rest(self) -> None:
         if not (self._head or self.is_busy):
-            self.deadline = time.monotonic() + (self._server.cfg.keepalive or HEAD_PATIENCE)
+            self.deadline = time.monotonic() + (self._server.cfg.keepalive or self._server.patience.head)
 
     def _hang_up(self) -> None:
         """End the connection; one that may still be sending is listened to for a while: else it might lose its answer.
@@ -260,7 +272,7 @@ class Connection:
         if not (self._refused or self._inbox) or self._silent:
             self.close()
             return
-        self._refused, self.deadline = True, time.monotonic() + LINGER
+        self._refused, self.deadline = True, time.monotonic() + self._server.patience.last
         try:
             self._sock.shutdown(socket.SHUT_WR)
         except OSError:

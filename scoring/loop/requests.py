@@ -113,7 +113,8 @@ class Chunks:
         line = bytes(data[:end])
         size, extended, more = line.partition(b";")
         size = size.rstrip(b" \t") if extended else size
-        if not 0 < len(size) <= 16 or not _HEX.issuperset(size) or b"\r" in more or b"\n" in more or end < 0:
+        bounded = 0 <= end <= _LONGEST_LINE and 0 < len(size) <= 16
+        if not (bounded and _HEX.issuperset(size)) or b"\r" in more or b"\n" in more:
             raise InvalidChunkSize(line[:40])
         del data[: end + 2]
         self._left = int(size, 16)

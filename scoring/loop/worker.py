@@ -12,18 +12,20 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
+from django.urls import get_resolver
 from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize, InvalidHeader  # type: ignore[import-untyped]
 from gunicorn.workers.base import Worker as Base  # type: ignore[import-untyped]
 
 from registry.api.rewriting import Rewritten, plain
 from scoring.loop.asides import Asides
-from scoring.loop.connections import Connection
+from scoring.loop.connections import Connection, Patience
 from scoring.loop.exchanges import Exchange
 from scoring.loop.polling import IN, Poll
 from scoring.loop.requests import Head, Heads
 
 LARGEST_INLINE = 64 * 1024  # bytes of a body that is answered in the loop
-LARGEST = 16 * 1024 * 1024  # bytes of any body
+LARGEST = 4 * 1024 * 1024  # bytes of any body
+MOST = 64 * 1024 * 1024  # bytes of large bodies that come in at once
 THREADS = 4  # for everything else, unless gunicorn is told another number
 QUEUE = 64  # requests that wait for one of them
 LINGER = 1.0  # seconds for which kept-alive connections are served after TERM, so that no request crosses its end
@@ -34,12 +36,13 @@ _BUSY = "As many requests of this kind as may are being answered. Send the same 
 class Worker(Base):  # type: ignore[misc]
     """One process of the scoring server."""
 
-    largest = LARGEST
+    patience = Patience()
     alive: bool
 
     def load_wsgi(self) -> None:
         """Load the application, then what needs its models."""
         super().load_wsgi()
+        _ = get_resolver().url_patterns  # which imports what the first request would have to wait for
         self.poll, self.heads = Poll(), Heads(self.cfg)
         self._inline: Any = import_module("scoring.loop.inline").Inline(self.poll)
         threads = self.cfg.threads if self.cfg.threads > 1 else THREADS
@@ -139,9 +142,16 @@ class Worker(Base):  # type: ignore[misc]
             error = InvalidHeader(str(error))  # which gunicorn, reading in the application, has no answer for
         self.handle_error(None, Rewritten(_Last(connection)), connection.peer, error)
 
-    def too_large(self, connection: Connection) -> None:
-        """Answer 413, before the body is read."""
-        connection.end(plain(413, "Content Too Large", f"A body has at most {LARGEST} bytes here. Send less at once."))
+    def has_room(self, connection: Connection, size: int) -> bool:
+        """Say whether a large body is taken in; else answer 413, or 503 while others fill the memory."""
+        if size > LARGEST:
+            what = f"A body has at most {LARGEST} bytes here. Send less at once."
+            connection.end(plain(413, "Content Too Large", what))
+        elif size + sum(one.weight for one in self._connections) > MOST:
+            connection.end(plain(503, "Service Unavailable", _BUSY, more="Retry-After: 1\r\n"))
+        else:
+            return True
+        return False
 
     def late(self, connection: Connection) -> None:
         """Answer 408."""

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from governance.platform import processes
 from registry import people
+from tests import builders
 from tests.installations import until
 from tests.running import ROOT, free_port
 
@@ -119,17 +120,32 @@ class Client:
         found = re.fullmatch(r"HTTP/(1\.[01]) (\d{3}) ?.*", first)
         assert found, first
         status = int(found[2])
-        bodiless = status in (100, 204, 304) or method == "HEAD"
-        length = 0 if bodiless else int(headers["content-length"]) if "content-length" in headers else None
-        while length is None or len(self.kept) < length:
-            try:
+        if status in (100, 204, 304) or method == "HEAD":
+            return Answer(status, headers, b"", found[1])
+        return Answer(status, headers, self._whole(headers), found[1])
+
+    def _whole(self, headers: dict[str, str]) -> bytes:
+        """Read a body: by its length, in chunks, or to the end of the connection."""
+        if "transfer-encoding" in headers:
+            return b"".join(iter(self._chunk, b""))
+        if "content-length" in headers:
+            return self._bytes(int(headers["content-length"]))
+        with suppress(ConnectionError):
+            while True:
                 self._more()
-            except ConnectionError:
-                if length is not None:
-                    raise
-                length = len(self.kept)
-        body, self.kept = self.kept[:length], self.kept[length:]
-        return Answer(status, headers, _dechunked(body) if "transfer-encoding" in headers else body, found[1])
+        return self._bytes(len(self.kept))
+
+    def _chunk(self) -> bytes:
+        while b"\r\n" not in self.kept:
+            self._more()
+        size, _, self.kept = self.kept.partition(b"\r\n")
+        return self._bytes(int(size, 16) + 2)[:-2]
+
+    def _bytes(self, count: int) -> bytes:
+        while len(self.kept) < count:
+            self._more()
+        found, self.kept = self.kept[:count], self.kept[count:]
+        return found
 
     def is_hung_up(self, patience: float = 10) -> bool:
         """Say whether the server ends the connection, with nothing more to say."""
@@ -148,14 +164,6 @@ class Client:
         self.kept += data
 
 
-def _dechunked(body: bytes) -> bytes:
-    found = b""
-    while body:
-        size, _, body = body.partition(b"\r\n")
-        found, body = found + body[: int(size, 16)], body[int(size, 16) + 2 :]
-    return found
-
-
 @contextmanager
 def serving(
     token: str, *options: str, worker: str = LOOP, bind: str = "", url: str = "", **more: str
@@ -168,11 +176,16 @@ def serving(
         "DATABASE_URL": url or database(),
         "DJANGO_SETTINGS_MODULE": "governance.settings",
     }
-    argv = processes.gunicorn(worker, bind or f"127.0.0.1:{port}")
+    argv = processes.gunicorn(THREADS if worker == THREADS else LOOP, bind or f"127.0.0.1:{port}")
     path = Path(settings.HOME) / f"gunicorn-{port}.log"
     with path.open("wb") as log:
         started = subprocess.Popen(
-            [*argv, *options], cwd=ROOT, env=env | more, stdout=log, stderr=log, start_new_session=True
+            [*argv, "-k", worker, "--keep-alive", "30", *options],
+            cwd=ROOT,
+            env=env | more,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     server = Server(bind.removeprefix("unix:") or ("127.0.0.1", port), started, token, path)
     try:
@@ -196,3 +209,8 @@ def a_token(owner) -> str:
     return people.issue_token(owner=owner, scopes=("scoring.score", "scoring.record_outcome", "registry.read"), **told)[
         1
     ]
+
+
+def row(place: int = 0) -> dict[str, object]:
+    """Return what asks for the score of a row."""
+    return {"features": builders.features(place)}
