@@ -16,7 +16,7 @@ demo: $(VENV)/.demo  ## the whole road, live, on a platform that keeps running (
 run: $(VENV)/.demo  ## the platform without the walk; Ctrl-C stops all of it
 	@$(PLATFORM) run
 
-test: $(VENV)/.dev  ## linters, types, import contract and the whole suite on real servers
+test: $(VENV)/.dev $(VENV)/.clients  ## linters, types, import contract and the whole suite on real servers
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/lint-imports --no-cache --no-logo && $(MYPY)
 	@$(PLATFORM) exec -- $(BIN)/pytest -n auto $(ARGS)
 
@@ -66,8 +66,14 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml $(VENV)/bin/uv
 	@$(SELF)
 	@touch $@ $(VENV)/.demo
 
+$(VENV)/.clients: requirements/clients.txt $(VENV)/bin/uv
+	@$(PY) -m venv --clear --without-pip $(VENV)/clients
+	@$(BIN)/uv pip install --quiet --require-hashes --no-build --python $(VENV)/clients/bin/python -r requirements/clients.txt
+	@touch $@
+
 .PHONY: lock
 lock: $(VENV)/bin/uv  ## resolve again; one universal file for each environment, without addresses
 	@set -e; for set in "dev --all-extras --group dev" "demo --extra worker --extra embedded -c requirements/dev.txt" "web -c requirements/dev.txt"; do \
 	  name=$${set%% *}; flags=$${set#$$name}; \
-	  $(BIN)/uv pip compile pyproject.toml $$flags --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-build --quiet -o requirements/$$name.txt; done
+	  $(BIN)/uv pip compile pyproject.toml $$flags --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-build --quiet -o requirements/$$name.txt; done; \
+	$(BIN)/uv pip compile --group clients --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-build --quiet -o requirements/clients.txt

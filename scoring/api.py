@@ -39,7 +39,7 @@ class Score(APIView):
             by=actor_of(request),
             now=timezone.now(),
         )
-        return Response(_short(decision))
+        return Response(short(decision))
 
 
 class ScoreBatch(APIView):
@@ -67,7 +67,7 @@ class DecisionDetail(APIView):
         decision = decisions.by_id(decision_id)
         return Response(
             {
-                **_short(decision),
+                **short(decision),
                 **decisions.inputs_of(decision),
                 "answer": decisions.answer_of(decision),
                 "package": decision.deployment.package.digest,
@@ -90,7 +90,8 @@ class Outcomes(APIView):
         return Response({"received": len(body["outcomes"]), "new": new}, status=201)
 
 
-def _short(decision: Decision) -> dict[str, Any]:
+def short(decision: Decision) -> dict[str, Any]:
+    """Return what a decision says to whom it was made for."""
     answer = decisions.answer_of(decision)
     version = decision.deployment.package.version
     return {

@@ -31,6 +31,7 @@ def decide(
     request_id: str | None = None,
     entity: str = "",
     attributes: Mapping[str, str] | None = None,
+    version: int | None = None,
 ) -> Decision:
     """Score one row with the champion of a model and record the decision in one transaction.
 
@@ -39,9 +40,11 @@ def decide(
 
     `attributes` (protected attributes, segments) are kept beside the decision for monitoring; no model sees them.
     The same `request_id` with the same features gives the same decision again; with others it is Invalid.
+    `version`: the number that must be the champion's; for another one this is a Conflict, and nothing is decided.
     """
     admission.demand()
     served = serving.champion(name, now=now)
+    serving.demand_version(served, version)
     asked = asking.read(served.schema, features=features, request_id=request_id, entity=entity, attributes=attributes)
     known = _known(served, asked) if committing.suspected(_key(served, asked)) else None
     if known:

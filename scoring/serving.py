@@ -16,8 +16,8 @@ from typing import Any
 from django.db import transaction
 
 from registry import artifacts, canonical, ledger, versions
-from registry.models import Package, RegisteredModel
-from registry.refusals import Mismatch, Refusal, Unavailable
+from registry.models import ModelVersion, Package, RegisteredModel
+from registry.refusals import Conflict, Mismatch, Refusal, Unavailable, Unknown
 from registry.schema import Schema
 from scoring import deployments, runtimes
 from scoring.events import Event
@@ -73,6 +73,25 @@ def champion(name: str, *, now: datetime) -> Serving:
             f"No champion of {name} can be served: its deployment does not verify. The platform team was alerted."
         )
     return slot.serving
+
+
+def demand_version(served: Serving, number: int | None) -> None:
+    """Raise Conflict unless the package that serves is the version that was asked for; None asks for whichever serves.
+
+    Unknown when no such version was ever registered.
+    """
+    serves = served.package.version.number
+    if number is not None and number != serves:
+        _demand_existing(served.deployment.model, number)
+        raise Conflict(
+            f"Version {number} of {served.deployment.model} is not its champion, version {serves}, and only a champion "
+            "answers. Ask without a version, or for the champion."
+        )
+
+
+def _demand_existing(model: RegisteredModel, number: int) -> None:
+    if number >= 1 << 31 or not ModelVersion.objects.filter(model=model, number=number).exists():
+        raise Unknown(f"{model} has no version {number}.")
 
 
 def _fresh(slot: _Slot) -> bool:

@@ -4,11 +4,12 @@ import scoring.lean  # noqa: F401, I001 - must come before anything that imports
 
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.urls import path
+from django.urls import include, path
 
 from registry.api.problems import bad_request, broken, not_found
 from registry.refusals import Unavailable
 from scoring import admission, api
+from scoring.protocols.inference_api import in_form
 
 
 def ready(request: HttpRequest) -> HttpResponse:
@@ -34,7 +35,8 @@ urlpatterns = [
     path("api/v1/models/<str:name>/score:batch", api.ScoreBatch.as_view()),
     path("api/v1/decisions/<uuid:decision_id>", api.DecisionDetail.as_view()),
     path("api/v1/outcomes", api.Outcomes.as_view()),
+    path("", include("scoring.protocols.routes")),
 ]
-handler400 = bad_request
-handler404 = not_found
-handler500 = broken
+handler400 = in_form(bad_request)
+handler404 = in_form(not_found)
+handler500 = in_form(broken)

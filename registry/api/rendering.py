@@ -53,18 +53,21 @@ class JsonParser(BaseParser):
         body = stream.read(limit + 1)
         if len(body) > limit:
             raise TooLarge(f"A JSON body has at most {limit} bytes here. Send less at once.")
-        if b"\\u0000" in body:
-            raise Invalid("A text holds a NUL character, which nothing here can keep. Remove it.")
-        try:
-            value = orjson.loads(body)
-            json.loads(body, object_pairs_hook=_each_once, parse_int=str, parse_float=str)
-        except orjson.JSONDecodeError as error:
-            raise Invalid(
-                f"The body is not JSON: {error}. NaN and Infinity are not JSON; send null instead."
-            ) from error
-        except RecursionError as error:
-            raise Invalid("The body is nested too deeply. Nothing here needs more than a few levels.") from error
-        return value
+        return parse(body)
+
+
+def parse(body: bytes) -> Any:
+    """Return the value of a JSON body; Invalid for what is none: NaN and infinity too, or a name that comes twice."""
+    if b"\\u0000" in body:
+        raise Invalid("A text holds a NUL character, which nothing here can keep. Remove it.")
+    try:
+        value = orjson.loads(body)
+        json.loads(body, object_pairs_hook=_each_once, parse_int=str, parse_float=str)
+    except orjson.JSONDecodeError as error:
+        raise Invalid(f"The body is not JSON: {error}. NaN and Infinity are not JSON; send null instead.") from error
+    except RecursionError as error:
+        raise Invalid("The body is nested too deeply. Nothing here needs more than a few levels.") from error
+    return value
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> None:

@@ -1,0 +1,67 @@
+"""A scoring process on a test's own database: gunicorn, its worker, its settings and its role, as in production."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+import httpx
+from django.db import connection
+
+from tests.running import ROOT, free_port
+
+PATIENCE = 90
+OPTIONS = (  # idle connections stay: a test machine may pause for long
+    "-k governance.listening.Worker --workers 1 --threads 4 --keep-alive 75 --no-control-socket --log-level warning"
+)
+
+
+@dataclass(frozen=True)
+class Answering:
+    """Where it answers, and a client with a token of the decision engine."""
+
+    url: str
+    token: str
+    client: httpx.Client
+
+
+@contextmanager
+def scoring_process(token: str, **told: str) -> Iterator[Answering]:
+    """Start it with further settings, wait until it answers, stop it."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    bind = ["--bind", f"127.0.0.1:{port}"]
+    argv = [sys.executable, "-m", "gunicorn", "governance.wsgi:application", *OPTIONS.split(), *bind]
+    process = subprocess.Popen(argv, cwd=ROOT, env=_environment() | told)
+    headers = {"Authorization": f"Bearer {token}"}
+    try:
+        with httpx.Client(base_url=url, headers=headers, timeout=PATIENCE, trust_env=False) as client:
+            _wait(process, client)
+            yield Answering(url, token, client)
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of a scoring process on the test's own database and folders."""
+    url = urlsplit(os.environ["DATABASE_URL"])
+    role = f"options={quote('-c role=countersign_scoring')}"
+    query = "&".join(part for part in (url.query, role) if part)
+    database = url._replace(path=f"/{connection.settings_dict['NAME']}", query=query).geturl()
+    told = {"DATABASE_URL": database, "PROCESS": "scoring", "DJANGO_SETTINGS_MODULE": "governance.settings"}
+    return {**os.environ, **told}
+
+
+def _wait(process: subprocess.Popen, client: httpx.Client) -> None:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and process.poll() is None:
+        with suppress(httpx.TransportError):
+            if client.get("/ready").status_code == 200:
+                return
+        time.sleep(0.05)
+    raise RuntimeError("The scoring process did not start.")
