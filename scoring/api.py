@@ -54,7 +54,7 @@ class ScoreBatch(APIView):
         if not isinstance(body, dict) or set(body) != {"rows"}:
             raise Invalid("Send an object with `rows`, a list of what is sent for one score each.")
         made = decisions.decide_many(name=name, rows=body["rows"], by=actor_of(request), now=timezone.now())
-        return Response({"decisions": [_short(decision) for decision in made]})
+        return Response({"decisions": [short(decision) for decision in made]})
 
 
 class DecisionDetail(APIView):
