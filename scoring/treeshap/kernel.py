@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from scoring.treeshap.forest import CATEGORY, NAN_IS_ZERO, POSITIVE, ROUND, TINY_IS_ZERO, ZERO_IS_NAN, Flat
+from scoring.treeshap.machine_code import Kept
 from scoring.treeshap.vectors import ascend, descend, settle
 
 _BLOCK = np.uint64(8)  # rows that go through a tree one after the other, while it is in the nearest cache
@@ -152,7 +153,7 @@ def _total(tau: Any, sums: Any, place: Any, found: Any) -> Any:
         found[feature] += value
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def add(tau: Any, weights: Any, trees: Flat, rows: Any, found: Any) -> None:
     """Add the attributions of rows, float64 of shape (n, features), by these trees to `found`, of the same shape.
 
@@ -174,3 +175,6 @@ def add(tau: Any, weights: Any, trees: Flat, rows: Any, found: Any) -> None:
                 _up(tau, trees, tree, kept, row * features)
         for row in range(height):
             _total(tau, kept.sums, row * features, found[start + row])
+
+
+add._cache = Kept(add.py_func)
