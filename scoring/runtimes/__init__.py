@@ -70,18 +70,21 @@ class Runtime(Protocol):
         """
 
 
-def load(flavour: str, files: Mapping[str, bytes], model_file: str, features: int) -> Runtime:
-    """Load a model from verified bytes and compile what explains it; Invalid says why these bytes cannot be served."""
+def load(flavour: str, files: Mapping[str, bytes], model_file: str, features: int, *, library: bool = False) -> Runtime:
+    """Load a model from verified bytes and compile what explains it; Invalid says why these bytes cannot be served.
+
+    library: trees are explained by their own library, since ours was not proven on them.
+    """
     if flavour not in FLAVOURS:
         raise Invalid(f"There is no runtime for {flavour} models; register {', '.join(FLAVOURS)}.")
     try:
         module = importlib.import_module(f"scoring.runtimes.{flavour}_runtime")
+        runtime: Runtime = module.load(files[model_file], features, library=library)
     except ModuleNotFoundError as error:
         raise Unavailable(
             f"{error.name} is not installed here, and {flavour} models need it: install what the extra "
             "`worker` names beside this server, or serve a LightGBM or XGBoost model."
         ) from error
-    runtime: Runtime = module.load(files[model_file], features)
     return runtime
 
 

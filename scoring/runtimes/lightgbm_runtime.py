@@ -4,13 +4,13 @@ import lightgbm
 import numpy as np
 
 from registry.refusals import Invalid
-from scoring.runtimes import Explained, Scored
+from scoring.runtimes import Explained, Scored, readers
 from scoring.runtimes.lightgbm_rows import SingleRow
 from scoring.treeshap import lightgbm_text
 from scoring.treeshap.explainer import Explainer
-from scoring.treeshap.forest import Unreadable
 
 flavour = "lightgbm"
+_OBJECTIVES = ("objective=binary", "objective=cross_entropy")
 
 
 class Booster:
@@ -38,34 +38,36 @@ class Booster:
         if self.explainer:
             base, attributions = self.explainer.base, self.explainer.attributions(rows)
         else:
-            contributions = np.asarray(self.booster.predict(rows, pred_contrib=True, num_threads=1))
-            base, attributions = float(contributions[0, -1]), contributions[:, :-1]
+            base, attributions = self.contributions(rows)
         return Explained(scored.score, scored.margin, base, attributions, scored.link)
 
     def explain_slowly(self, rows: np.ndarray, background: np.ndarray) -> Explained:
         """Return the same, which needs no background."""
         return self.explain(rows)
 
+    def contributions(self, rows: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return base and attributions as the library gives them."""
+        found = np.asarray(self.booster.predict(rows, pred_contrib=True, num_threads=1))
+        return float(found[0, -1]), found[:, :-1]
 
-def load(data: bytes, features: int) -> Booster:
-    """Load a booster of a binary objective."""
+
+def load(data: bytes, features: int, *, library: bool) -> Booster:
+    """Load a booster of a binary objective; library: explained by its own library, whatever trees it has."""
     try:
         text = data.decode()
         booster = lightgbm.Booster(model_str=text)
     except (UnicodeDecodeError, lightgbm.basic.LightGBMError) as error:
         raise Invalid("The LightGBM file cannot be read; log the Booster itself (model.booster_).") from error
-    objective = next((line for line in text.split("\n", 20) if line.startswith("objective=")), "")
-    if not objective.startswith(("objective=binary", "objective=cross_entropy")):
-        raise Invalid(f"Only binary classifiers are served; this booster says {objective or 'no objective'!r}.")
+    _demand_served(text)
     if booster.num_feature() != features:
         raise Invalid(f"The booster has {booster.num_feature()} features, its schema {features}.")
-    return Booster(booster, _explainer(text))
+    return Booster(booster, readers.explainer(lambda: lightgbm_text.read(text), library=library))
 
 
-def _explainer(text: str) -> Explainer | None:
-    try:
-        explainer = Explainer(lightgbm_text.read(text))
-    except Unreadable:
-        return None
-    explainer.warm()
-    return explainer
+def _demand_served(text: str) -> None:
+    objective = next((line for line in text.split("\n", 20) if line.startswith("objective=")), "")
+    name, *parameters = objective.split(" ")
+    if name not in _OBJECTIVES or any(word.startswith("sigmoid:") and word != "sigmoid:1" for word in parameters):
+        raise Invalid(f"Only binary classifiers are served; this booster says {objective or 'no objective'!r}.")
+    if "\nis_linear=1" in text:
+        raise Invalid("Trees with linear models in their leaves have no exact explanation; train without linear_tree.")

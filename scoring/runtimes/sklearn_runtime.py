@@ -1,13 +1,14 @@
 """scikit-learn classifiers from skops files, whose types are checked against a list before anything is built.
 
 Scores are the model's own. Logistic regression, alone or behind scalers that treat each feature by itself, is explained
-in closed form; trees and forests by shap.TreeExplainer, path-dependent.
+in closed form; trees and forests by quadrature, or by shap where they are of another kind.
 """
 
+import importlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-import shap
 import skops.io
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -20,15 +21,16 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
 from registry.refusals import Invalid
-from scoring.runtimes import Explained, Scored
+from scoring.runtimes import Explained, Scored, readers
+from scoring.treeshap import sklearn_trees
 
 flavour = "sklearn"
-_TREES = (
-    GradientBoostingClassifier,
-    HistGradientBoostingClassifier,
-    RandomForestClassifier,
-    ExtraTreesClassifier,
-)
+_READERS: dict[type, Callable[[Any], Any]] = {
+    GradientBoostingClassifier: sklearn_trees.boosting,
+    HistGradientBoostingClassifier: sklearn_trees.histogram_boosting,
+    RandomForestClassifier: sklearn_trees.forest,
+    ExtraTreesClassifier: sklearn_trees.forest,
+}
 _SCALERS = (StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler)
 _TRUSTED = "sklearn."  # types whose loading runs no code but scikit-learn's own
 
@@ -67,35 +69,34 @@ class Linear:
 class Trees:
     """Forests (probability space) and gradient boosting (log-odds)."""
 
-    flavour, explains_inline, explains_by = flavour, True, "library"
+    flavour, explains_inline = flavour, True
 
-    def __init__(self, model: object) -> None:
+    def __init__(self, model: Any, *, library: bool) -> None:
         self.model = model
-        self.explainer = shap.TreeExplainer(model, feature_perturbation="tree_path_dependent")
         self.boosted = isinstance(model, GradientBoostingClassifier | HistGradientBoostingClassifier)
+        ours = readers.explainer(lambda: _READERS[type(model)](model), library=library)
+        self.explains_by = "quadrature" if ours else "library"
+        self.explainer = ours or importlib.import_module("scoring.runtimes.shap_library").Explainer(model)
 
     def score(self, rows: np.ndarray) -> Scored:
         """Return the model's own probabilities, each row by itself."""
-        score = _one_by_one(lambda row: self.model.predict_proba(row)[0, 1], rows)  # type: ignore[attr-defined]
-        margin = np.log(score / (1 - score)) if self.boosted else score
-        return Scored(score, margin, "logit" if self.boosted else "identity")
+        score = _one_by_one(lambda row: self.model.predict_proba(row)[0, 1], rows)
+        if not self.boosted:
+            return Scored(score, score, "identity")
+        return Scored(score, _one_by_one(lambda row: np.ravel(self.model.decision_function(row))[0], rows), "logit")
 
     def explain(self, rows: np.ndarray) -> Explained:
-        """Return path-dependent TreeSHAP by shap."""
-        values = np.asarray(self.explainer.shap_values(rows, check_additivity=False))
-        base = np.ravel(self.explainer.expected_value)
-        if values.ndim == 3:
-            values, base = values[:, :, 1], base[1:]
-        scored = self.score(rows)
-        return Explained(scored.score, scored.margin, float(base[0]), values, scored.link)
+        """Return path-dependent TreeSHAP."""
+        scored, attributions = self.score(rows), self.explainer.attributions(rows)
+        return Explained(scored.score, scored.margin, self.explainer.base, attributions, scored.link)
 
     def explain_slowly(self, rows: np.ndarray, background: np.ndarray) -> Explained:
         """Return the same, which needs no background."""
         return self.explain(rows)
 
 
-def load(data: bytes, features: int) -> Linear | Trees:
-    """Load a binary classifier that can be explained exactly."""
+def load(data: bytes, features: int, *, library: bool) -> Linear | Trees:
+    """Load a binary classifier that can be explained exactly; library: trees are explained by shap."""
     unknown = [name for name in skops.io.get_untrusted_types(data=data) if not name.startswith(_TRUSTED)]
     if unknown:
         raise Invalid(f"The skops file holds types that are not trusted: {', '.join(sorted(unknown)[:5])}.")
@@ -105,8 +106,8 @@ def load(data: bytes, features: int) -> Linear | Trees:
         raise Invalid(f"The model is not a binary classifier of the {features} features of its schema.")
     if isinstance(last, LogisticRegression):
         return Linear(model, last, scalers)
-    if isinstance(last, _TREES) and scalers is None:
-        return Trees(last)
+    if type(last) in _READERS and scalers is None:
+        return Trees(last, library=library)
     raise Invalid(f"{type(last).__name__} has no exact explanation here; use logistic regression or trees.")
 
 

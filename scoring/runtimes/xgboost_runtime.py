@@ -1,45 +1,55 @@
-"""XGBoost boosters from their native file, which holds no code. Attributions are the booster's own exact TreeSHAP."""
+"""XGBoost boosters from their native file, which holds no code. Scores are the booster's own, which are float32."""
 
 import numpy as np
 import xgboost
 
 from registry.refusals import Invalid
-from scoring.runtimes import Explained, Scored
+from scoring.runtimes import Explained, Scored, readers
+from scoring.runtimes.xgboost_rows import Rows
+from scoring.treeshap import xgboost_json
+from scoring.treeshap.explainer import Explainer
 
 flavour = "xgboost"
 
 
 class Booster:
-    """A binary classifier."""
+    """A binary classifier, explained by quadrature, or by the booster where it is asked to or not made of trees."""
 
-    flavour, explains_inline, explains_by = flavour, True, "library"
+    flavour, explains_inline = flavour, True
 
-    def __init__(self, booster: xgboost.Booster) -> None:
-        self.booster = booster
+    def __init__(self, booster: xgboost.Booster, explainer: Explainer | None) -> None:
+        self.booster, self.explainer = booster, explainer
+        self.explains_by = "quadrature" if explainer else "library"
+        self._rows = {raw: Rows(booster, raw=raw) for raw in (False, True)}
 
     def score(self, rows: np.ndarray) -> Scored:
         """Return probabilities and log-odds, float32 in float64."""
-        matrix = self._matrix(rows)
-        margin = np.asarray(self.booster.predict(matrix, output_margin=True), dtype=np.float64)
-        return Scored(np.asarray(self.booster.predict(matrix), dtype=np.float64), margin, "logit")
+        return Scored(self._rows[False].predict(rows), self._rows[True].predict(rows), "logit")
 
     def explain(self, rows: np.ndarray) -> Explained:
-        """Return path-dependent TreeSHAP in log-odds; the booster works in float32."""
-        matrix = self._matrix(rows)
-        contributions = np.asarray(self.booster.predict(matrix, pred_contribs=True), dtype=np.float64)
+        """Return path-dependent TreeSHAP (Lundberg et al. 2020) in log-odds."""
         scored = self.score(rows)
-        return Explained(scored.score, scored.margin, float(contributions[0, -1]), contributions[:, :-1], scored.link)
+        if self.explainer:
+            base, attributions = self.explainer.base, self.explainer.attributions(rows)
+        else:
+            base, attributions = self.contributions(rows)
+        return Explained(scored.score, scored.margin, base, attributions, scored.link)
 
     def explain_slowly(self, rows: np.ndarray, background: np.ndarray) -> Explained:
         """Return the same, which needs no background."""
         return self.explain(rows)
 
-    def _matrix(self, rows: np.ndarray) -> xgboost.DMatrix:
-        return xgboost.DMatrix(rows, feature_names=self.booster.feature_names, nthread=1)
+    def contributions(self, rows: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return base and attributions as the library gives them."""
+        matrix = xgboost.DMatrix(
+            rows, feature_names=self.booster.feature_names, feature_types=self.booster.feature_types, nthread=1
+        )
+        found = np.asarray(self.booster.predict(matrix, pred_contribs=True), dtype=np.float64)
+        return float(found[0, -1]), found[:, :-1]
 
 
-def load(data: bytes, features: int) -> Booster:
-    """Load a booster of a binary objective."""
+def load(data: bytes, features: int, *, library: bool) -> Booster:
+    """Load a booster of a binary objective; library: explained by its own library, whatever trees it has."""
     booster = xgboost.Booster({"nthread": 1})
     try:
         booster.load_model(bytearray(data))
@@ -49,4 +59,4 @@ def load(data: bytes, features: int) -> Booster:
         raise Invalid("Only XGBoost boosters with objective binary:logistic are served.")
     if booster.num_features() != features:
         raise Invalid(f"The booster has {booster.num_features()} features, its schema {features}.")
-    return Booster(booster)
+    return Booster(booster, readers.explainer(lambda: xgboost_json.read(booster.save_raw("json")), library=library))

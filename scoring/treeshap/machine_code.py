@@ -2,10 +2,10 @@
 
 numba's own cache judges by the time and size of one source file, demands a folder that can be written, and numbers its
 files in an index that two processes can write at once. Here a file is named by the digest of all that its code depends
-on: the sources of this package, versions, signature, and CPU with its features, as numba tells them. So no process
+on: sources, versions, signature, and CPU with its features, as numba tells them. So no process
 takes another's code for its own, and a read-only image may bring the files along.
 
-They lie in NUMBA_CACHE_DIR, or beside the code. Loading one runs it, as with the interpreter's own `__pycache__`: whoever
+They lie in NUMBA_CACHE_DIR, or beside the code. Loading one runs it, as with the interpreter's own `__pycache__`: who
 may write there may do anything as this process.
 """
 
@@ -14,7 +14,7 @@ import os
 import pickle
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -27,6 +27,7 @@ from numba.core.runtime import rtsys
 
 _HERE = Path(__file__).resolve().parent
 BESIDE = _HERE / "__pycache__"
+_SOURCES = ("forest.py", "kernel.py", "vectors.py")  # what is compiled, and the constants in it
 
 
 class Kept(caching._Cache):
@@ -75,12 +76,8 @@ def _folders() -> list[Path]:
 
 @cache
 def _stamp() -> str:
-    sources = hashlib.sha256(b"".join(path.read_bytes() for path in _sources()))
+    sources = hashlib.sha256(b"\0".join((_HERE / name).read_bytes() for name in _SOURCES))
     return repr((sources.hexdigest(), numba.__version__, llvmlite.__version__, sys.version, sys.platform))
-
-
-def _sources() -> Iterator[Path]:
-    yield from sorted(_HERE.glob("*.py"))
 
 
 def _read(path: Path) -> bytes | None:

@@ -9,7 +9,12 @@ import shap
 import skops.io
 import xgboost
 from sklearn.decomposition import PCA
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
@@ -60,6 +65,8 @@ MODELS = {
     "xgboost": an_xgboost,
     "logistic": lambda: a_scikit(LogisticRegression()),
     **{f"logistic behind {name}": a_scaled(scaler) for name, scaler in SCALERS.items()},
+    "extra trees": lambda: a_scikit(ExtraTreesClassifier(10, random_state=1, n_jobs=1)),
+    "gradient boosting": lambda: a_scikit(GradientBoostingClassifier(n_estimators=20, random_state=1)),
     "forest": lambda: a_scikit(RandomForestClassifier(20, max_depth=6, random_state=1, n_jobs=1)),
     "boosting": lambda: a_scikit(HistGradientBoostingClassifier(max_iter=20, random_state=1)),
 }
@@ -69,6 +76,8 @@ MODELS = {
 def test_it_adds_up_and_single_rows_equal_the_batch_to_the_bit(name):
     flavour, data, rows = MODELS[name]()
     runtime = runtimes.load(flavour, {"model": data}, "model", 6)
+    assert runtime.explains_inline
+    assert runtime.explains_by == ("linear" if "logistic" in name else "quadrature")
     batch = runtimes.checked(runtime.explain(rows[:200]), flavour)
     single = [runtimes.checked(runtime.explain(row[None]), flavour) for row in rows[:200]]
     assert np.array_equal(batch.score, runtime.score(rows[:200]).score)
@@ -142,7 +151,7 @@ def test_a_model_of_other_features_or_without_exact_explanation_is_refused():
 
 
 def test_a_server_without_the_libraries_of_a_flavour_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "shap", None)  # as in an environment of requirements/web.txt
+    monkeypatch.setitem(sys.modules, "skops", None)  # as in an environment of requirements/web.txt
     monkeypatch.delitem(sys.modules, "scoring.runtimes.sklearn_runtime", raising=False)
-    with pytest.raises(Unavailable, match="shap is not installed here, and sklearn models need it"):
+    with pytest.raises(Unavailable, match="skops is not installed here, and sklearn models need it"):
         runtimes.load("sklearn", {"model.skops": b""}, "model.skops", 2)
