@@ -62,12 +62,22 @@ def parse(body: bytes) -> Any:
         raise Invalid("A text holds a NUL character, which nothing here can keep. Remove it.")
     try:
         value = orjson.loads(body)
-        json.loads(body, object_pairs_hook=_each_once, parse_int=str, parse_float=str)
+        if body.count(b":") != _members(value):  # each member has a colon: one too many is a text's, or a name's
+            json.loads(body, object_pairs_hook=_each_once, parse_int=str, parse_float=str)  # that comes twice
     except orjson.JSONDecodeError as error:
         raise Invalid(f"The body is not JSON: {error}. NaN and Infinity are not JSON; send null instead.") from error
     except RecursionError as error:
         raise Invalid("The body is nested too deeply. Nothing here needs more than a few levels.") from error
     return value
+
+
+def _members(value: Any) -> int:
+    """Return how many members the objects in a value have together."""
+    if isinstance(value, dict):
+        return len(value) + sum(_members(one) for one in value.values() if isinstance(one, dict | list))
+    if isinstance(value, list):
+        return sum(_members(one) for one in value if isinstance(one, dict | list))
+    return 0
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> None:

@@ -140,14 +140,32 @@ class Groups:
         gone, self._flight, self._forming, self._refusals = [*self._flight, *self._forming], [], [], 0
         try:
             committing.lost([record for held in gone for record in held.records])
-        except Refusal as refusal:
+        except (Refusal, committing.Repeated):
             for held in gone:
-                held.refuse(refusal)
-                self._settle(held, refusal)
+                self._lost_alone(held)
         else:
             for held in gone:
                 held.release()
                 self._settle(held)
+
+    def _lost_alone(self, held: Held) -> None:
+        """Do the same for one answer: of those that cannot be kept together, some can alone."""
+        try:
+            committing.lost(held.records)
+        except committing.Repeated:
+            self._repeats(held)
+        except Refusal as refusal:
+            held.refuse(refusal)
+            self._settle(held, refusal)
+        else:
+            held.release()
+            self._settle(held)
+
+    def _repeats(self, held: Held) -> None:
+        for key in held.request_keys():
+            committing.suspect(key)
+        held.again()
+        self._settle(held)
 
     def _refused(self, error: Exception, place: int | None) -> None:
         """Take out what the database would not have, and send the others again, under the same numbers."""
@@ -157,12 +175,10 @@ class Groups:
         self._forming = [held for held in rest if held not in out] + self._forming
         for held in out:
             if isinstance(error, errors.UniqueViolation):
-                for key in held.request_keys():
-                    committing.suspect(key)
-                held.again()
+                self._repeats(held)
             else:
                 held.refuse(_wrapped(error))
-            self._settle(held)
+                self._settle(held)
 
     def _culprits(self, group: list[Held], place: int | None) -> list[Held]:
         """Return whose statement failed, first of all; at the second time all that have a request_id, lest it go on."""
