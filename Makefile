@@ -26,7 +26,7 @@ attack: $(VENV)/.demo  ## every tampering route against a platform of its own: w
 lint: $(VENV)/.dev
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/lint-imports --no-cache --no-logo && $(MYPY)
 
-.PHONY: bench bench-ledger bench-registry bench-datasets hammer
+.PHONY: bench profile bench-ledger bench-registry bench-datasets hammer
 bench-ledger: $(VENV)/.dev  ## what the ledger costs and how fast its log is, against the goals; writes tests/benchmarks/results/ledger.json
 	@$(PLATFORM) exec -- $(BIN)/python -m tests.benchmarks.ledger
 
@@ -36,8 +36,11 @@ bench-registry: $(VENV)/.dev  ## the registry beside a stock mlflow server, agai
 bench-datasets: $(VENV)/.dev  ## what importing 10,000,000 rows takes (ROWS=… others); writes tests/benchmarks/results/datasets.json
 	@$(PLATFORM) exec -- $(BIN)/python -m tests.benchmarks.importing
 
-bench: $(VENV)/.dev  ## scoring beside the servers people use, against the goals (PART=peers, p99, memory, deploy, faults or explain: only that; QUICK=1: little); writes tests/benchmarks/results/scoring.json
+bench: $(VENV)/.dev  ## scoring beside the servers people use, against the goals (PART=peers, p99, memory, deploy, faults, explain or profile: only that; QUICK=1: little); writes tests/benchmarks/results/scoring.json
 	@QUICK=$(QUICK) $(BIN)/python -m tests.benchmarks.scoring $(PART)
+
+profile: $(VENV)/.dev  ## where the microseconds of a decision go in a scoring worker under load
+	@QUICK=$(QUICK) $(BIN)/python -m tests.benchmarks.scoring profile
 
 hammer: $(VENV)/.dev  ## writers, sequencers and a witness killed at random for SECONDS (600): nothing lost, doubled or left out
 	@$(PLATFORM) exec -- $(BIN)/python -m tests.hammer.blows $(or $(SECONDS),600)

@@ -20,6 +20,7 @@ from tests.benchmarks.scoring import (
     footprint,
     forest,
     ours,
+    profiling,
     tail,
 )
 from tests.benchmarks.scoring.plans import FULL, QUICK
@@ -30,6 +31,7 @@ PARTS = {
     "explain": explaining,
     "peers": comparing,
     "p99": tail,
+    "profile": profiling,
     "deploy": deploying,
     "faults": faults,
 }

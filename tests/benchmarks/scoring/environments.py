@@ -13,6 +13,7 @@ WANTED = {
     "mlserver": ("mlserver", "mlserver-lightgbm"),  # it says which lightgbm and numpy it works with
     "bentoml": ("bentoml", *_MODEL),
     "litserve": ("litserve", *_MODEL),
+    "spy": ("py-spy",),  # looks into a running process for the profile (MIT)
 }
 
 
