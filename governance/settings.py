@@ -197,11 +197,16 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "registry.api.rendering.AnyAccept",
     "EXCEPTION_HANDLER": "registry.api.problems.answer",
     "UNAUTHENTICATED_USER": None,
+    "DEFAULT_THROTTLE_CLASSES": ["scoring.throttling.PerToken"] if PROCESS == "scoring" else [],
 }
+# Requests that a token may make within so many seconds, of all scoring processes of a host; 0/1: as many as it likes
+SCORING_RATE = env.text("SCORING_RATE", "10000/1")
+SCORING_PROCESSES = int(env.text("WEB_CONCURRENCY", "1"))  # as many as gunicorn starts
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 FILE_UPLOAD_TEMP_DIR = env.text("SCRATCH") or None  # large files wait here; by default where the system keeps such
 SCORE_BODY_LIMIT = 64 * 1024
 BATCH_BODY_LIMIT = 8 * 1024 * 1024
+INVOCATIONS_MODEL = env.text("INVOCATIONS_MODEL")  # the model that answers at /invocations, without a name
 UPLOAD_LIMIT = 512 * 1024 * 1024
 
 # The tracking server behind our front, and where artifacts may be taken from

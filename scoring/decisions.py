@@ -61,14 +61,17 @@ def decide(
     return decision
 
 
-def decide_many(*, name: str, rows: Sequence[Mapping[str, Any]], by: User, now: datetime) -> list[Decision]:
+def decide_many(
+    *, name: str, rows: Sequence[Mapping[str, Any]], by: User, now: datetime, version: int | None = None
+) -> list[Decision]:
     """Score 1 to 1,000 rows (`asking.read_all`) as `decide` does one, and record all decisions in one transaction.
 
     Returned in the order of the rows. One row that is wrong refuses all, and nothing is recorded. A row whose
-    `request_id` has a decision already gets that one.
+    `request_id` has a decision already gets that one. `version` as for one.
     """
     admission.demand()
     served = serving.champion(name, now=now)
+    serving.demand_version(served, version)
     asked = asking.read_all(served.schema, rows)
     known = _all_known(served, asked)
     new = [one for one in asked if one.request_id not in known]

@@ -100,13 +100,14 @@ def _witness(told: Surroundings) -> Process:
 
 
 def _web(name: str, port: int, env: dict[str, str], worker: str = THREADS) -> Process:
-    return Process(name, gunicorn(worker, f"{LOCAL}:{port}"), env, ready=healthy(port, "/ready"))
+    argv = gunicorn(worker, f"{LOCAL}:{port}")
+    return Process(name, argv, env | {"WEB_CONCURRENCY": "2"}, ready=healthy(port, "/ready"))
 
 
 def gunicorn(worker: str, bind: str) -> list[str]:
     """Return the command of a server of ours: with threads, or with the loop that scoring has of its own."""
     options = (
-        f"-k {worker} --workers 2 --bind {bind} --graceful-timeout 5 --no-control-socket "
+        f"-k {worker} --bind {bind} --graceful-timeout 5 --no-control-socket "
         f"--limit-request-line 8190 {_OPTIONS[worker]}"  # lines as long as other servers allow
     )
     return _module("gunicorn", "governance.wsgi:application", *options.split())

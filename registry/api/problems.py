@@ -86,6 +86,16 @@ def refusal_in(error: Exception) -> Exception:
     return error
 
 
+def headers_of(error: exceptions.APIException) -> dict[str, str]:
+    """Return what a program is told beside the words: how to sign in, and how many seconds to wait."""
+    headers = {}
+    if getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = error.auth_header  # type: ignore[attr-defined]
+    if getattr(error, "wait", None) is not None:
+        headers["Retry-After"] = str(max(int(error.wait), 1))  # type: ignore[attr-defined]
+    return headers
+
+
 def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn an anticipated error into a problem; anything else is a bug and is left to the server."""
     headers = {}
@@ -100,8 +110,7 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
         kind = type(error).__name__.lower()
         title = HTTPStatus(error.status_code).phrase
         body = problem(error.status_code, title, str(error.detail), [], kind)
-        if getattr(error, "auth_header", None):
-            headers["WWW-Authenticate"] = error.auth_header  # type: ignore[attr-defined]
+        headers = headers_of(error)
     else:
         return None
     return Response(body, status=body["status"], content_type=MEDIA_TYPE, headers=headers)

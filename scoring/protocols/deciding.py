@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
-
 from registry.models import User
 from registry.refusals import Invalid
 from scoring import api, decisions
@@ -31,20 +29,12 @@ def decide(
     if len(who) != len(rows):
         raise Invalid(f"There are {len(who)} entities for {len(rows)} rows.")
     told: dict[str, Any] = {"name": name, "by": by, "now": now, "version": version}
-    if len(rows) == 1:
-        return [api.short(decisions.decide(features=rows[0], request_id=request_id, entity=who[0], **told))]
-    with transaction.atomic():
-        return [
-            _of_many(place, features=row, request_id=_of_place(request_id, place), entity=entity, **told)
-            for place, (row, entity) in enumerate(zip(rows, who, strict=True))
-        ]
-
-
-def _of_many(place: int, **told: Any) -> dict[str, Any]:
-    try:
-        return api.short(decisions.decide(**told))
-    except Invalid as refusal:
-        raise Invalid(f"Row {place}: {refusal.detail} Nothing was recorded.", reasons=refusal.reasons) from refusal
+    asked = [
+        {"features": row, "request_id": _of_place(request_id, place), "entity": entity}
+        for place, (row, entity) in enumerate(zip(rows, who, strict=True))
+    ]
+    made = [decisions.decide(**asked[0], **told)] if len(asked) == 1 else decisions.decide_many(rows=asked, **told)
+    return [api.short(decision) for decision in made]
 
 
 def _of_place(request_id: str | None, place: int) -> str | None:

@@ -5,8 +5,6 @@ from importlib import metadata
 from typing import Any
 
 import orjson
-from django.conf import settings
-from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from rest_framework.request import Request
@@ -14,10 +12,11 @@ from rest_framework.views import APIView
 
 from registry.api import problems
 from registry.api.access import actor_of
-from registry.refusals import Unavailable, Unknown
+from registry.refusals import Unknown
 from registry.schema import Schema
-from scoring import admission, serving
+from scoring import serving
 from scoring.protocols import bodies, deciding, inference, rows
+from scoring.protocols.receiving import body_of, obstacle
 from scoring.protocols.tensors import Tensor
 
 _NAME, _EXTENSIONS = "countersign", ["binary_tensor_data", "parameters"]
@@ -95,17 +94,6 @@ class Ready(Endpoint):
         reason = obstacle()
         told = {"live": True, "ready": reason is None}
         return JsonResponse(told if reason is None else {**told, "error": reason}, status=503 if reason else 200)
-
-
-def obstacle() -> str | None:
-    """Return why no decision is accepted at the moment; None: they are."""
-    try:
-        admission.demand()
-    except Unavailable as refusal:
-        return refusal.detail
-    except DatabaseError:
-        return "The database does not answer."
-    return None
 
 
 class Server(Endpoint):
@@ -205,12 +193,6 @@ def _answer(request: Request, body: bytes, header_length: int | None) -> HttpRes
     if coding:
         answer.headers["Content-Encoding"] = coding
     return answer
-
-
-def body_of(request: Request) -> bytes:
-    """Return the body of a request, inflated; whatever its media type, since stock clients name none."""
-    encoding = request.headers.get("Content-Encoding", "")
-    return bodies.inflated(request._request.body, encoding, limit=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
 
 def number(version: str | None) -> int | None:

@@ -3,6 +3,7 @@
 from django.urls import path, re_path
 
 from scoring.protocols import inference_api as v2
+from scoring.protocols import invocations_api as mlflow
 
 _MODEL = "v2/models/<str:name>"
 _VERSION = f"{_MODEL}/versions/<str:version>"
@@ -18,4 +19,10 @@ urlpatterns = [
     path(f"{_MODEL}/infer", v2.Infer.as_view()),
     path(f"{_VERSION}/infer", v2.Infer.as_view()),
     re_path(r"^v2/", v2.Nothing.as_view()),
+    *(
+        path(f"{place}{name}", view.as_view())
+        for place in ("", "models/<str:name>/")
+        for name, view in (("invocations", mlflow.Invocations), ("ping", mlflow.Ping), ("version", mlflow.Version))
+    ),
+    path("models/<str:name>/health", mlflow.Ping.as_view()),
 ]

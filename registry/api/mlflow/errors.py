@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 
 from registry import refusals
 from registry.api.access import TokenAuthentication
-from registry.api.problems import refusal_in
+from registry.api.problems import headers_of, refusal_in
 from registry.api.rendering import Json
 
 READ, WRITE = "registry.read", "registry.register_version"
@@ -43,12 +43,18 @@ _TABLE: dict[type[refusals.Refusal], tuple[int, str]] = {
     refusals.Mismatch: (409, "DATA_LOSS"),
     refusals.Refusal: (400, "BAD_REQUEST"),
 }
-_CODES = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "ENDPOINT_NOT_FOUND", 405: "ENDPOINT_NOT_FOUND"}
+_CODES = {
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "ENDPOINT_NOT_FOUND",
+    405: "ENDPOINT_NOT_FOUND",
+    429: "REQUEST_LIMIT_EXCEEDED",
+}
 
 
 def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn an anticipated error into MLflow's form; anything else is a bug and is left to the server."""
-    headers = {}
+    headers: dict[str, str] = {}
     error = refusal_in(error)
     if isinstance(error, refusals.Refusal):
         status, code = next(_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE)
@@ -57,7 +63,7 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
         status, code, message = 404, "ENDPOINT_NOT_FOUND", "There is nothing at this address."
     elif isinstance(error, exceptions.APIException):
         status, message = error.status_code, str(error.detail)
-        code = _CODES.get(status, "BAD_REQUEST")
+        code, headers = _CODES.get(status, "BAD_REQUEST"), headers_of(error)
     else:
         return None
     if status == 401:
