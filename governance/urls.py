@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from governance.views import cards, catalogue, dossiers, health, inventory, lineage, versions, webhooks
+from governance.views import api_docs, cards, catalogue, dossiers, health, inventory, lineage, versions, webhooks
 
 _VERSION = "models/<str:name>/versions/<int:number>"
 
@@ -34,6 +34,8 @@ urlpatterns = [
     path("webhooks/<uuid:webhook_id>/status", webhooks.set_status, name="webhook-status"),
     path("webhooks/<uuid:webhook_id>/test", webhooks.test, name="test-webhook"),
     path("webhooks/<uuid:webhook_id>/repeat", webhooks.repeat, name="repeat-delivery"),
+    path("api/schema", api_docs.schema, name="api-schema"),
+    path("api/docs", api_docs.page, name="api-docs"),
     path("health", health.health, name="health"),
     path("ready", health.ready, name="ready"),
     path("", include("registry.urls")),
