@@ -1,11 +1,13 @@
 """How gunicorn listens: what is not HTTP, or breaks before the application is reached, is answered with a problem."""
 
+import time
 from typing import Any
 
 from gunicorn.http.body import Body  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
 from registry.api.rewriting import Rewritten
+from scoring import shedding
 
 _AT_ONCE = 256 * 1024  # bytes taken from a connection at a time, where gunicorn takes 8 KiB
 
@@ -18,6 +20,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         conn.parser.unreader.mxchunk = _AT_ONCE
         req.body = _Body(req.body.reader)
         return super().handle_request(req, conn)
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Put a request in line for a thread."""
+        conn.came = time.monotonic()
+        super().enqueue_req(conn)
+
+    def handle(self, conn: Any) -> Any:
+        """Take up a request; the scoring process may refuse one that stood in line for too long."""
+        shedding.stood(self.tpool._work_queue.qsize(), time.monotonic() - conn.came)
+        return super().handle(conn)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Answer as gunicorn does, in our form."""

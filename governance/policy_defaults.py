@@ -44,6 +44,9 @@ _PARAMETERS: dict[str, Any] = {
     # demanded by a check, "signing": {"signature_valid": {"fail_below": 1}}; one that is wrong always fails.
     "signing": {"keys": {}, "authorities": {}},
 }
+# While the database is gone, decisions are answered on the word of the past, and kept in a journal, for no longer than
+# so many minutes since it was last heard who may ask and what serves, and for no more than so many MB a host.
+_OUTAGE = {"minutes": 60, "megabytes": 256}
 _RETENTION = {"operational-1y": 365, "bsa-5y": 1826, "model-evidence-7y": 2557, "ai-act-10y": 3653}  # days
 
 
@@ -55,6 +58,7 @@ def _policy(signatures: list[dict[str, Any]]) -> dict[str, Any]:
         "review_budget": 0.05,
         "signatures": signatures,
         "retraining": {"minimum_labels": 2000, "answer_within_minutes": 0},
+        "outage": _OUTAGE,
         "retention_days": 2555,
         "retention_classes": _RETENTION,
     }

@@ -37,6 +37,7 @@ WRITERS: dict[str, tuple[str, ...]] = {
     "scoring_decision": (SCORING,),
     "scoring_requestkey": (SCORING,),
     "scoring_refusedload": (SCORING,),
+    "scoring_repetition": (SCORING,),
     "scoring_outcome": (APP, SCORING),
     "scoring_deployment": (GOVERNOR,),
     "governance_orderrefusal": (GOVERNOR,),
@@ -60,6 +61,7 @@ READS: dict[str, tuple[str, ...]] = {
         *_PACKAGED,
         "registry_tokenrevocation",
         *("scoring_deployment", "scoring_decision", "scoring_requestkey", "scoring_outcome", "scoring_refusedload"),
+        "scoring_repetition",
         *("registry_leaf", "registry_tree"),  # whether the record can take more
     ),
     GOVERNOR: (

@@ -13,30 +13,36 @@ _SIGNATURE = "countersign_said(uuid, text, text, text, timestamptz, bytea)"
 # The form is that of `ledger.append`, which any parser of JSON reads alike: one line, no name twice, no deep nesting,
 # and in plain letters at its end the writer, whose numbers tell when an entry was left out.
 # An answer has one form only, made of columns, three digests and three numbers: it is written anew and compared, which
-# is faster than parsing it. It goes by the decision's identifier. A cast refuses what is no number.
+# is faster than parsing it. It goes by the decision's identifier. A cast refuses what is no number. One that a journal
+# kept while the database was gone says also which, at which place and under which hash of its chain.
 _FUNCTION = r"""
 CREATE OR REPLACE FUNCTION countersign_said(
     uuid uuid, event text, subject text, actor text, at timestamptz, bytes bytea
 ) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
     text text := convert_from(bytes, 'UTF8');
-    answer text; inputs text; package text; writer text; number bigint; said jsonb;
+    answer text; inputs text; journal text; package text; writer text; number bigint; more int := 0; said jsonb;
 BEGIN
     IF event = '{answered}' THEN
         answer := split_part(text, '"', 18);
         inputs := split_part(text, '"', 24);
-        package := split_part(text, '"', 28);
-        writer := split_part(text, '"', 42);
-        number := btrim(split_part(text, '"', 43), ',]}');
+        IF split_part(text, '"', 26) = 'journal' THEN
+            journal := split_part(text, '"', 28);
+            more := 4;
+        END IF;
+        package := split_part(text, '"', 28 + more);
+        writer := split_part(text, '"', 42 + more);
+        number := btrim(split_part(text, '"', 43 + more), ',]}');
         RETURN text = concat('{"actor":"user:', substr(actor, 6)::bigint, '","at":"',
                 to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '+00:00","event":"', event,
                 '","facts":{"answer":"', answer, '","deployment":', btrim(split_part(text, '"', 21), ':,')::bigint,
-                ',"inputs":"', inputs, '","package":"', package, '"},"id":"', uuid, '","subject":"', subject,
-                '","v":1,"writer":["', writer, '",', number, ']}')
+                ',"inputs":"', inputs, '","journal":"' || journal, '","package":"', package, '"},"id":"', uuid,
+                '","subject":"', subject, '","v":1,"writer":["', writer, '",', number, ']}')
             AND actor = 'user:' || substr(actor, 6)::bigint AND subject = 'decision:' || uuid
             AND length(answer) = 64 AND length(inputs) = 64 AND length(package) = 64
             AND octet_length(decode(answer || inputs || package, 'hex')) = 96
             AND length(writer) BETWEEN 1 AND 40 AND translate(writer, '0123456789abcdef', '') = ''
+            AND (journal IS NULL OR journal ~ '^[0-9a-f]{32}/[1-9][0-9]{0,17}/[0-9a-f]{64}$')
             AND number BETWEEN 1 AND 999999999999999999;
     END IF;
     said := text::jsonb;

@@ -121,6 +121,22 @@ def locked(path: Path) -> Iterator[None]:
         os.close(lock)
 
 
+@contextmanager
+def held(path: Path) -> Iterator[bool]:
+    """Yield whether nobody else holds the lock file of this name, and hold it until the end; nobody waits for it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(lock)
+
+
 def _holds(path: Path, data: bytes) -> bool:
     try:
         found = path.read_bytes()

@@ -115,6 +115,19 @@ def token_of(secret: str) -> ServiceToken | None:
     return rows.filter(secret_digest=_digest(secret)).first()
 
 
+def tokens(scopes: Sequence[str], now: datetime) -> list[ServiceToken]:
+    """Return the tokens with any of these scopes that are neither expired nor revoked, and whose owner is active.
+
+    Tokens of the same owner share one object for them.
+    """
+    rows = ServiceToken.objects.select_related("owner", "revocation").only(*_ASKED_OF_A_TOKEN, "secret_digest")
+    found = list(rows.filter(scopes__overlap=list(scopes), expires_at__gt=now, revocation=None, owner__is_active=True))
+    owners: dict[int, User] = {}
+    for token in found:
+        token.owner = owners.setdefault(token.owner_id, token.owner)
+    return found
+
+
 def reason_against(token: ServiceToken, now: datetime) -> str | None:
     """Return why a token is not accepted any more."""
     if token.expires_at <= now:

@@ -20,7 +20,7 @@ from registry.refusals import Invalid, Unavailable
 TIERS = (1, 2, 3)  # 1 the most material
 PARTS = (
     *("checks", "signatures", "monitors", "parameters", "review_budget", "retraining"),
-    *("retention_days", "retention_classes"),
+    *("retention_days", "retention_classes", "outage"),
 )
 
 
@@ -35,6 +35,7 @@ def adopt(*, tier: int, rules: dict[str, Any], by: User | None, now: datetime) -
         if need["count"] < 1:
             raise Invalid("A policy demands at least one signature of each role it names.")
     _timed(rules)
+    _bounded(rules)
     _readable(rules)
     current = Policy.objects.filter(tier=tier).order_by("-number").first()
     if current and current.rules == rules:
@@ -56,6 +57,14 @@ def _timed(rules: dict[str, Any]) -> None:
     classes = rules.get("retention_classes", {})
     if not isinstance(classes, dict) or not all(type(days) is int and days > 0 for days in classes.values()):
         raise Invalid("`retention_classes` is an object: the name of a class, and for how many days it keeps.")
+
+
+def _bounded(rules: dict[str, Any]) -> None:
+    """Refuse bounds that bound nothing. Without them, nothing is answered while the database is gone."""
+    limits = rules.get("outage", {"minutes": 0, "megabytes": 0})
+    named = isinstance(limits, dict) and set(limits) == {"minutes", "megabytes"}
+    if not named or not all(type(limit) is int and 0 <= limit <= 10_000 for limit in limits.values()):
+        raise Invalid("`outage` holds `minutes` and `megabytes`, whole numbers from 0 to 10,000.")
 
 
 def _readable(rules: dict[str, Any]) -> None:

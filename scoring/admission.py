@@ -5,10 +5,13 @@ import time
 
 from registry import ledger, standing
 from registry.refusals import Mismatch, Unavailable
+from scoring import contact, shedding
 
 FRESH = 1.0  # seconds for which what was found holds
 OLDEST = 10.0  # seconds after which it is believed by nobody
 PATIENCE = 5.0  # seconds that a request waits, without an answer to believe, for the one that asks
+
+room = shedding.room  # whether a request is admitted that waited in line
 
 _NEVER = (float("-inf"), None)
 
@@ -20,11 +23,12 @@ def demand() -> None:
     """Raise Unavailable while no decision may be accepted; asked of database and anchor once a second a process.
 
     One request asks, the others go by what was found last: not before anything was found, nor when that is old because
-    the asking hangs or fails.
+    the asking hangs or fails. Where a watcher asks, no request does; and while it finds the database gone, what it
+    found last holds for as long as policies let answers be kept in the journal.
     """
-    if _age() >= FRESH:
-        _ask(PATIENCE if _age() >= OLDEST else 0)
-    if _age() >= OLDEST:
+    if not contact.watched() and _age() >= FRESH:
+        ask(PATIENCE if _age() >= OLDEST else 0)
+    if _age() >= OLDEST and not (contact.gone() and _age() < float("inf")):
         raise Unavailable(
             f"For {OLDEST:.0f} s it could not be found out whether the record stands: the database or the anchor of "
             "the log does not answer. Nothing is decided that might not be proven; try again when they do."
@@ -43,7 +47,7 @@ def _age() -> float:
     return time.monotonic() - _found[0]
 
 
-def _ask(patience: float) -> None:
+def ask(patience: float = 0) -> None:
     """Find out how the record stands, unless another thread has done so meanwhile or keeps at it for too long."""
     global _found
     if not _lock.acquire(timeout=patience):

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from typing import Protocol
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 
 from registry.refusals import Unavailable
-from scoring import recording
+from scoring import contact, outages, recording
 from scoring.recording import Record
 
 _MOST_SUSPECTS = 10_000
@@ -41,14 +41,34 @@ class Synchronous:
     looks_up = True
 
     def put(self, records: Sequence[Record]) -> None:
-        """Insert records and commit."""
+        """Insert records and commit; keep them in the journal while the database is gone."""
+        if contact.gone():
+            lost(records)
+            return
         try:
             with transaction.atomic():
                 recording.insert(records)
+        except (OperationalError, InterfaceError) as error:
+            lost(records, error)
         except IntegrityError as error:
             if recording.TAKEN not in str(error):
                 raise
             raise Repeated from error
+
+
+def lost(records: Sequence[Record], error: Exception | None = None) -> None:
+    """Keep in the journal what the database did not take, or whose commit it did not acknowledge before it was gone.
+
+    Repeated when the journal holds one of their request_ids, Unavailable when the policy allows it no more. Where no
+    watcher would drain the journal, nothing is kept and the error is raised.
+    """
+    if not contact.watched():
+        raise error or Unavailable("The database does not answer. Nothing was decided; send the same again.")
+    contact.lost()
+    try:
+        outages.keep(records)
+    except outages.Taken as taken:
+        raise Repeated from taken
 
 
 _mine = threading.local()
@@ -91,11 +111,3 @@ def suspected(key: Key) -> bool:
 def is_suspect(key: Key) -> bool:
     """Say whether somebody suspected this key."""
     return key in _suspects
-
-
-def lost(records: Sequence[Record]) -> None:
-    """Keep records that the database does not take; on return they are durable. Unavailable: they cannot be kept."""
-    raise Unavailable(
-        f"The database does not answer, so {len(records)} decisions could not be put on record and are not given. "
-        "Send the same again: what has a request_id is recorded once."
-    )

@@ -15,7 +15,7 @@ from registry import ledger
 from registry.ids import uuid7
 from registry.models import LedgerEntry, User
 from registry.refusals import Invalid, Unknown
-from scoring import admission, answering, asking, commitments, committing, serving
+from scoring import admission, answering, asking, commitments, committing, contact, outages, serving
 from scoring.asking import Asked
 from scoring.events import Event
 from scoring.models import Decision, RequestKey
@@ -46,15 +46,16 @@ def decide(
     served = serving.champion(name, now=now)
     serving.demand_version(served, version)
     asked = asking.read(served.schema, features=features, request_id=request_id, entity=entity, attributes=attributes)
-    known = _known(served, asked) if committing.suspected(_key(served, asked)) else None
-    if known:
+    if known := _journalled(served, asked) or (
+        _known(served, asked) if committing.suspected(_key(served, asked)) else None
+    ):
         return known
     decision = _build(served, asked, answering.answer(served, asked), now)
     try:
         committing.put([Record(decision, served.package.digest, by.actor)])
     except committing.Repeated:
         committing.suspect(_key(served, asked))
-        known = _known(served, asked)
+        known = _journalled(served, asked) or _known(served, asked)
         if known is None:
             raise
         return known
@@ -101,13 +102,24 @@ def _known(served: serving.Serving, asked: Asked) -> Decision | None:
     return known.decision if known else None
 
 
+def _journalled(served: serving.Serving, asked: Asked) -> Decision | None:
+    """Return the same from the journal of this host, which the database has not taken yet."""
+    known = outages.decided(served.deployment.model_id, asked.request_id)
+    if known:
+        known.deployment = serving.known(known.deployment_id) or known.deployment
+        if known.request_digest != asked.digest:
+            raise Invalid(_used(asked.request_id))
+    return known
+
+
 def _all_known(served: serving.Serving, asked: Sequence[Asked]) -> dict[str | None, Decision]:
     """Return the decisions that were made under these request ids; Invalid points to those asked for something else."""
     digests = {one.request_id: one.digest for one in asked if one.request_id}
-    keys = list(_keys(served).filter(request_id__in=digests)) if digests else []
+    kept = {one.request_id: known for one in asked if (known := _journalled(served, one))}
+    keys = list(_keys(served).filter(request_id__in=digests)) if digests and not contact.gone() else []
     if used := [key.request_id for key in keys if key.request_digest != digests[key.request_id]]:
         raise asking.of_rows(asked, {request_id: _used(request_id) for request_id in used})
-    return {key.request_id: key.decision for key in keys}
+    return {**kept, **{key.request_id: key.decision for key in keys}}
 
 
 def _keys(served: serving.Serving) -> QuerySet[RequestKey]:

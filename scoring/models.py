@@ -114,6 +114,14 @@ class Outcome(models.Model):
         indexes = [models.Index(fields=["deployment", "xid", "id"], name="outcome_deployment_order")]
 
 
+class Repetition(models.Model):
+    """A decision that answered a request_id again, while the database was gone; the one that it repeats counts."""
+
+    decision = models.OneToOneField(Decision, primary_key=True, on_delete=models.PROTECT, related_name="repetition")
+    repeats = models.ForeignKey(Decision, on_delete=models.PROTECT, related_name="repetitions")
+    at = models.DateTimeField()
+
+
 class RefusedLoad(models.Model):
     """A server refused to load a deployment, and why: its warrant, digests or bytes did not agree."""
 

@@ -6,6 +6,7 @@ The values go in PostgreSQL's binary form, so that a float is stored as it is an
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from registry import ledger
@@ -37,11 +38,17 @@ _ONE_DIMENSION, _NO_NULLS, _FROM_ONE = 1, 0, 1
 
 @dataclass(frozen=True)
 class Record:
-    """A decision that is to go on record: answered under a package (its digest), asked by an actor (`user:id`)."""
+    """A decision that is to go on record: answered under a package (its digest), asked by an actor (`user:id`).
+
+    `journal`: where a journal kept it while the database was gone, and `entered_at` when that was drained; else it is
+    entered at the moment it was answered.
+    """
 
     decision: Decision
     package: str
     actor: str
+    journal: str = ""
+    entered_at: datetime | None = None
 
     def facts(self) -> dict[str, Any]:
         """Return what its entry says: commitments to inputs and answer, neither of them itself."""
@@ -51,6 +58,7 @@ class Record:
             "package": self.package,
             "inputs": commitments.commit("inputs", bytes(row.inputs_salt), bytes(row.inputs)),
             "answer": commitments.commit("answer", bytes(row.answer_salt), bytes(row.answer)),
+            **({"journal": self.journal} if self.journal else {}),
         }
 
 
@@ -81,7 +89,7 @@ def parameters(record: Record, writer: str, number: int) -> ledger.Parameters:
         identity=row.id,
         subject=f"decision:{row.id}",
         actor=record.actor,
-        at=row.at,
+        at=record.entered_at or row.at,
         facts=record.facts(),
         log=ledger.DECISIONS,
         writer=(writer, number),

@@ -1,5 +1,7 @@
 """What this process serves: the warranted package of each model, verified, loaded and kept until another one counts.
 
+Where a watcher is at work (`scoring.vigil`), it brings what is newer, and a request only looks up what is there.
+
 A deployment that does not verify is refused and put on record; monitoring raises the alert. The last good package goes
 on then. A process that holds none takes the newest package whose warrant verifies and answers with its fallback: an
 older model does not return by itself.
@@ -9,22 +11,25 @@ import logging
 import math
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 from django.db import transaction
 
 from registry import artifacts, canonical, ledger, versions
 from registry.models import ModelVersion, Package, RegisteredModel
 from registry.refusals import Conflict, Mismatch, Refusal, Unavailable, Unknown
 from registry.schema import Schema
-from scoring import deployments, runtimes
+from scoring import contact, deployments, runtimes
 from scoring.events import Event
 from scoring.models import Deployment, RefusedLoad
 
 RETRY = 30.0  # seconds until a deployment that was refused is tried again: the fault may have been mended
 FRESH = 0.5  # seconds after which the newest deployment is asked for again
+PATIENCE = 5.0  # seconds that a request waits for the first package of a model, which the watcher is bringing
 NOT_LOADED = "The champion could not be verified and loaded, so its fallback answers. The platform team was alerted."
 
 log = logging.getLogger(__name__)
@@ -50,9 +55,11 @@ class _Slot:
     refused: Deployment | None = None
     retry: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
+    tried: threading.Event = field(default_factory=threading.Event)
 
 
 _slots: dict[str, _Slot] = {}
+_deployments: dict[int, Deployment] = {}  # those that were served, for decisions that were answered under them
 
 
 def champion(name: str, *, now: datetime) -> Serving:
@@ -62,7 +69,10 @@ def champion(name: str, *, now: datetime) -> Serving:
     theirs. Unknown when no model has this name, Unavailable when nothing of it is authentic.
     """
     slot = _slots.get(name) or _slots.setdefault(name, _Slot(versions.model_named(name)))
-    if not (slot.serving and _fresh(slot)) and slot.lock.acquire(blocking=slot.serving is None):
+    if contact.watched():
+        if slot.serving is None and not slot.tried.is_set():
+            _await(slot)
+    elif not (slot.serving and _fresh(slot)) and slot.lock.acquire(blocking=slot.serving is None):
         try:
             if not (slot.serving and _fresh(slot)):  # else somebody else brought it while this thread waited
                 _refresh(slot, now)
@@ -94,23 +104,70 @@ def _demand_existing(model: RegisteredModel, number: int) -> None:
         raise Unknown(f"{model} has no version {number}.")
 
 
+def behind() -> list[str]:
+    """Return the models of which something newer than this process serves is to be tried now, by one query for all."""
+    newest = {deployment.model.name: deployment for deployment in deployments.champions()}
+    for name, deployment in newest.items():
+        _slots.setdefault(name, _Slot(deployment.model))
+    return [name for name, slot in list(_slots.items()) if _due(slot, newest.get(name))]
+
+
+def bring(name: str, *, now: datetime) -> None:
+    """Verify, load and warm what is due of a model; meanwhile the package that is loaded answers."""
+    slot = _slots[name]
+    with slot.lock:
+        if due := _due(slot, newest := deployments.current(slot.model)):
+            _activate(slot, due, now, gone=newest is None)
+        slot.tried.set()
+
+
+def missing() -> list[str]:
+    """Return the models that have a champion which this process has not tried to load yet."""
+    return [name for name, slot in list(_slots.items()) if not slot.tried.is_set()]
+
+
+def known(deployment: int) -> Deployment | None:
+    """Return a deployment that this process serves or served."""
+    return _deployments.get(deployment)
+
+
+def _await(slot: _Slot) -> None:
+    """Let the watcher bring the first package of a model, and wait for it a little."""
+    if deployments.current(slot.model) is None:
+        raise _no_champion(slot)
+    contact.wake.set()
+    if not slot.tried.wait(PATIENCE):
+        raise Unavailable(f"The champion of {slot.model} is being loaded. Send the same again in a moment.")
+
+
 def _fresh(slot: _Slot) -> bool:
     return time.monotonic() - slot.asked < FRESH
 
 
 def _refresh(slot: _Slot, now: datetime) -> None:
-    newest, serving = deployments.current(slot.model), slot.serving
+    newest = deployments.current(slot.model)
     slot.asked = time.monotonic()
+    if newest is None and slot.serving is None:
+        raise _no_champion(slot)
+    if due := _due(slot, newest):
+        _activate(slot, due, now, gone=newest is None)
+
+
+def _no_champion(slot: _Slot) -> Unavailable:
+    return Unavailable(
+        f"{slot.model} has no champion yet. A version must be approved and promoted before it can score."
+    )
+
+
+def _due(slot: _Slot, newest: Deployment | None) -> Deployment | None:
+    """Return what is to be activated now: a newer deployment, or the served one when every row of it is gone."""
+    serving = slot.serving
     due = newest or (serving.deployment if serving else None)
-    if due is None:
-        raise Unavailable(
-            f"{slot.model} has no champion yet. A version must be approved and promoted before it can score."
-        )
-    if newest and serving and serving.runtime and _same(serving.deployment, newest):
-        return
+    if due is None or (newest and serving and serving.runtime and _same(serving.deployment, newest)):
+        return None
     if slot.refused and _same(slot.refused, due) and time.monotonic() < slot.retry:
-        return
-    _activate(slot, due, now, gone=newest is None)
+        return None
+    return due
 
 
 def _same(one: Deployment, other: Deployment) -> bool:
@@ -130,7 +187,8 @@ def _activate(slot: _Slot, deployment: Deployment, now: datetime, *, gone: bool)
             raise Mismatch(f"Every deployment of {slot.model} was taken away, this one too.")
         if slot.serving and deployment.pk < slot.serving.deployment.pk:
             raise Mismatch(f"Deployment {slot.serving.deployment.pk} replaced it, and was taken away.")
-        slot.serving, slot.refused = load(deployment), None
+        slot.serving, slot.refused = _warmed(load(deployment)), None
+        _deployments[deployment.pk] = deployment
     except Refusal as refusal:
         _refused(slot, deployment, refusal.detail, now)
     except Exception as error:  # noqa: BLE001 - whatever keeps a new package from loading, the last good one goes on
@@ -154,6 +212,14 @@ def load(deployment: Deployment) -> Serving:
     files = artifacts.files(version.artifact)
     runtime = runtimes.load(version.flavour, files, version.lineage["model_file"], len(schema.columns))
     return Serving(deployment, deployment.package, schema, runtime)
+
+
+def _warmed(serving: Serving) -> Serving:
+    """Answer a row before the first request does: whatever compiles or allocates at first, has done so then."""
+    with suppress(Exception):  # a model that copes with no such row is one that answers by its fallback
+        for _ in range(3):
+            serving.runtime.explain(np.zeros((1, len(serving.schema.columns))))  # type: ignore[union-attr]
+    return serving
 
 
 def _without_model(model: RegisteredModel) -> Serving | None:

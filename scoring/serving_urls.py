@@ -8,13 +8,16 @@ from django.urls import include, path
 
 from registry.api.problems import bad_request, broken, not_found
 from registry.refusals import Unavailable
-from scoring import admission, api
 from scoring.protocols.inference_api import in_form
+from scoring import admission, api, shedding, vigil  # noqa: F401 - governance.wsgi begins with these
 
 
 def ready(request: HttpRequest) -> HttpResponse:
-    """Say that this process answers."""
-    return JsonResponse({"status": "ok"})
+    """Say whether this process answers: every champion is verified, loaded and warm; else 503 with what is missing."""
+    missing = vigil.unready()
+    return JsonResponse(
+        {"status": "starting", "missing": missing} if missing else {"status": "ok"}, status=503 if missing else 200
+    )
 
 
 def health(request: HttpRequest) -> HttpResponse:

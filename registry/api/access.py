@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -10,15 +9,12 @@ from django.utils import timezone
 from rest_framework import authentication, exceptions, permissions
 from rest_framework.request import Request
 
-from registry import people
+from registry import credentials, people
 from registry.models import ServiceToken, User
 from registry.refusals import NotAllowed
 
 if TYPE_CHECKING:  # rest_framework.views reads the settings, and the settings name this module
     from rest_framework.views import APIView
-
-_REMEMBERED = 2.0  # seconds a token is taken as good before the database is asked again
-_recent: dict[str, tuple[float, ServiceToken]] = {}
 
 
 class TokenAuthentication(authentication.BaseAuthentication):
@@ -41,16 +37,8 @@ class TokenAuthentication(authentication.BaseAuthentication):
 
 
 def _look_up(secret: str) -> ServiceToken | None:
-    now = time.monotonic()
-    remembered = _recent.get(secret)
-    if settings.PROCESS == "scoring" and remembered and now - remembered[0] < _REMEMBERED:
-        return remembered[1]
-    token = people.token_of(secret)
-    if token:
-        if len(_recent) > 1000:
-            _recent.clear()
-        _recent[secret] = (now, token)
-    return token
+    """Ask the database, or in the scoring process what its watcher brought of it."""
+    return credentials.of(secret) if settings.PROCESS == "scoring" else people.token_of(secret)
 
 
 class SessionAuthentication(authentication.SessionAuthentication):

@@ -29,7 +29,7 @@ def decide(
     if len(who) != len(rows):
         raise Invalid(f"There are {len(who)} entities for {len(rows)} rows.")
     told: dict[str, Any] = {"name": name, "by": by, "now": now, "version": version}
-    asked = [
+    asked: list[dict[str, Any]] = [
         {"features": row, "request_id": _of_place(request_id, place), "entity": entity}
         for place, (row, entity) in enumerate(zip(rows, who, strict=True))
     ]
