@@ -35,7 +35,7 @@ from registry.models import (
 )
 from scoring import commitments, decisions, outcomes
 from scoring.events import Event as Scoring
-from scoring.models import Decision, Deployment, Outcome
+from scoring.models import Decision, Deployment, Drain, Outcome
 
 _BATCH = 2000
 Said = tuple[Any, ...]  # what an entry says of a record, in a form that its row gives too
@@ -145,6 +145,13 @@ KINDS = (
         ("deployment", "package", "request", "order", "envelope"),
         Deployment.objects.select_related("package"),
         lambda row: (row.pk, row.package.digest, str(row.request), str(row.order), row.warrant),
+    ),
+    Kind(
+        "drained journal",
+        (Scoring.JOURNAL_DRAINED,),
+        ("journal", "records", "hash"),
+        Drain.objects.all(),
+        lambda row: (row.journal, row.records, row.hash),
     ),
 )
 

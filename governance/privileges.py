@@ -38,6 +38,7 @@ WRITERS: dict[str, tuple[str, ...]] = {
     "scoring_requestkey": (SCORING,),
     "scoring_refusedload": (SCORING,),
     "scoring_repetition": (SCORING,),
+    "scoring_drain": (SCORING,),
     "scoring_outcome": (APP, SCORING),
     "scoring_deployment": (GOVERNOR,),
     "governance_orderrefusal": (GOVERNOR,),
@@ -61,7 +62,7 @@ READS: dict[str, tuple[str, ...]] = {
         *_PACKAGED,
         "registry_tokenrevocation",
         *("scoring_deployment", "scoring_decision", "scoring_requestkey", "scoring_outcome", "scoring_refusedload"),
-        "scoring_repetition",
+        *("scoring_repetition", "scoring_drain"),
         *("registry_leaf", "registry_tree"),  # whether the record can take more
     ),
     GOVERNOR: (
@@ -101,6 +102,7 @@ _SERVERS: dict[str, set[tuple[str, StrEnum]]] = {
         (DECISIONS, Scoring.DECISION_ANSWERED),
         (DECISIONS, Scoring.OUTCOME_RECORDED),
         (GOVERNANCE, Scoring.DEPLOYMENT_REFUSED),
+        (GOVERNANCE, Scoring.JOURNAL_DRAINED),
     },
     GOVERNOR: {(GOVERNANCE, Scoring.DEPLOYMENT_MADE), (GOVERNANCE, Governance.ORDER_REFUSED)},
 }

@@ -90,7 +90,7 @@ def labels(case: Case) -> tuple[int, int]:
     """
     needed: int = _rules(case.model)["minimum_labels"]
     labelled = Outcome.objects.filter(decision=OuterRef("pk"))
-    scored = Decision.objects.filter(score__isnull=False, model=case.model, at__gte=_since(case))
+    scored = Decision.objects.filter(score__isnull=False, model=case.model, at__gte=_since(case), repetition=None)
     rows = scored.filter(Exists(labelled))
     return rows.order_by()[:needed].count(), needed
 

@@ -109,7 +109,8 @@ def _decisions(deployment: Deployment) -> QuerySet[Decision]:
 
 
 def _answers(deployment: Deployment) -> QuerySet[Decision]:
-    return Decision.objects.filter(deployment__package=deployment.package_id)
+    """Return what was answered by a package; what only repeats an answer is not counted twice."""
+    return Decision.objects.filter(deployment__package=deployment.package_id, repetition=None)
 
 
 def _outcomes(deployment: Deployment) -> QuerySet[Outcome]:

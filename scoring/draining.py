@@ -14,10 +14,11 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from registry import durable
+from registry import durable, ledger
 from scoring import outages, recording
-from scoring.journal import Kept
-from scoring.models import Decision, Repetition
+from scoring.events import Event
+from scoring.journal import Head, Kept
+from scoring.models import Decision, Drain, Repetition
 from scoring.recording import Record
 
 BATCH = 200  # records of one transaction
@@ -37,16 +38,45 @@ def drain(now: datetime) -> int:
 
 def _drain(now: datetime) -> int:
     journal, new, done = outages.journal, 0, 0
-    with journal.locked():
-        pass  # all of it is whole
+    journal.verify()
     while len(some := list(islice(journal.records(done), BATCH))) == BATCH:
         new, done = new + _enter(some, now), some[-1].place
     with journal.locked():  # nobody adds to the rest
         for some in _batches(journal.records(done)):
             new, done = new + _enter(some, now), some[-1].place
+        if head := journal.head:
+            _record(head, now)
         journal.erase()
     log.warning("the journal was drained: %d records, %d of them new to the database", done, new)
     return new
+
+
+@transaction.atomic
+def _record(head: Head, now: datetime) -> None:
+    """Put on record, once, that all of a journal is."""
+    found = {"journal": head.journal, "records": head.records}
+    _, made = Drain.objects.get_or_create(**found, defaults={"hash": head.hash.hex(), "at": now})
+    if made:
+        subject, facts = f"journal:{head.journal}", {**found, "hash": head.hash.hex()}
+        ledger.append(Event.JOURNAL_DRAINED, subject=subject, actor="service:scoring", at=now, facts=facts)
+
+
+def lost() -> list[str]:
+    """Return what is wrong with journals that this process read and that are gone: they were never drained.
+
+    Somebody took them away before the database had what they held; what is in none of them is lost.
+    """
+    heads = list(outages.vanished)
+    drained = Drain.objects.filter(journal__in=[head.journal for head in heads]).values_list("journal", "records")
+    enough = {
+        head for head in heads for name, records in drained if (name, head.records <= records) == (head.journal, True)
+    }
+    outages.vanished.difference_update(enough)
+    return [
+        f"The journal {head.journal} held {head.records} decisions and is gone, but was never drained: what it held is "
+        "lost. Find out who removed the file, and put it back."
+        for head in outages.vanished
+    ]
 
 
 def _batches(records: Iterator[Kept]) -> Iterator[list[Kept]]:

@@ -9,4 +9,5 @@ class Event(StrEnum):
     DEPLOYMENT_MADE = "deployment.made"
     DEPLOYMENT_REFUSED = "deployment.refused"
     DECISION_ANSWERED = "decision.answered"
+    JOURNAL_DRAINED = "journal.drained"
     OUTCOME_RECORDED = "outcome.recorded"

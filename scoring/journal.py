@@ -43,6 +43,15 @@ class Kept:
         return f"{self.journal}/{self.place}/{self.hash.hex()}"
 
 
+@dataclass(frozen=True)
+class Head:
+    """How far a journal was read: its name, its records, and the hash of the last one."""
+
+    journal: str
+    records: int
+    hash: bytes
+
+
 Frames = Iterator[tuple[Kept, int]]
 
 
@@ -61,12 +70,12 @@ class _Seen:
 class Journal:
     """The journal in a folder, as one process reads and writes it. `read` is called with each record, once a file.
 
-    `forget` is called when the file that was read is gone: it was drained.
+    `forget` is called, with how far it was read, when the file is gone: it was drained.
     """
 
     folder: Path
     read: Callable[[Kept], None] = lambda kept: None
-    forget: Callable[[], None] = lambda: None
+    forget: Callable[[Head], None] = lambda head: None
     _seen: _Seen = field(default_factory=_Seen)
 
     @property
@@ -84,6 +93,11 @@ class Journal:
         """Return the bytes that are kept."""
         return self.path.stat().st_size if self.path.exists() else 0
 
+    @property
+    def head(self) -> Head | None:
+        """Return how far the journal was read; None when there is none."""
+        return Head(self._seen.name, self._seen.count, self._seen.hash) if self._seen.name else None
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the journal alone, all of it read and whole; Mismatch when it is damaged."""
@@ -91,6 +105,16 @@ class Journal:
         with durable.locked(self.folder / ".lock"):
             self._catch_up()
             yield
+
+    def damage(self) -> str | None:
+        """Return what is wrong with the journal; None when it is whole, or there is none."""
+        try:
+            if self.waits:
+                with self.locked():
+                    pass
+        except Mismatch as mismatch:
+            return mismatch.detail
+        return None
 
     def append(self, payloads: Sequence[bytes]) -> list[Kept]:
         """Append records and return when they are on the disk; to be called while it is `locked`.
@@ -129,6 +153,14 @@ class Journal:
             with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as data:
                 yield from (kept for kept, _ in frames(data) if kept.place > after)
 
+    def verify(self) -> None:
+        """Read all of it anew; Mismatch when what this process read before is not what the file holds now."""
+        with self.locked():
+            head = self.head
+        found = next((kept for kept in self.records(head.records - 1)), None) if head and head.records else None
+        if head and head.records and (found is None or found.hash != head.hash):
+            raise _damaged(self.path, f"its {head.records} records do not follow from each other as they did")
+
     def payload(self, at: int) -> bytes:
         """Return the payload of the frame `at` so many bytes. While `locked`."""
         with self.path.open("rb") as file:
@@ -165,8 +197,8 @@ class Journal:
             os.close(descriptor)
 
     def _lost_sight(self) -> None:
-        if self._seen.name:
-            self.forget()
+        if head := self.head:
+            self.forget(head)
         self._seen = _Seen()
 
     def _read_on(self, descriptor: int, size: int) -> None:
@@ -303,6 +335,7 @@ def _sync_folder(folder: Path, *, new: bool) -> None:
 
 def _damaged(path: Path, what: str) -> Mismatch:
     return Mismatch(
-        f"The journal {path} was changed after it was written: {what}. Nothing is added to it and nothing of it enters "
-        "the record unseen. Keep the file; `manage.py journal verify` says how far it is whole."
+        f"The journal {path} was changed after it was written: {what}. Nothing is added to it, and none of it enters "
+        "the record unseen. Keep the file, `manage.py journal verify` says how far it is whole; it goes on when this "
+        "file is moved elsewhere."
     )

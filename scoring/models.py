@@ -122,6 +122,19 @@ class Repetition(models.Model):
     at = models.DateTimeField()
 
 
+class Drain(models.Model):
+    """A journal was brought on record: so many records, up to this hash of its chain (32 bytes in hexadecimal)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    journal = models.CharField(max_length=32)
+    records = models.BigIntegerField()
+    hash = models.CharField(max_length=64)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["journal", "records"], name="each_drain_once")]
+
+
 class RefusedLoad(models.Model):
     """A server refused to load a deployment, and why: its warrant, digests or bytes did not agree."""
 

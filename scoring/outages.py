@@ -17,13 +17,14 @@ from django.db.models import BinaryField, Field
 from registry.models import Policy
 from registry.refusals import Unavailable
 from scoring import contact
-from scoring.journal import Journal, Kept
+from scoring.journal import Head, Journal, Kept
 from scoring.models import Decision
 from scoring.recording import Record
 
 Key = tuple[UUID, str]  # a model and a request_id
 MEGABYTE = 1_000_000
 
+vanished: set[Head] = set()  # journals that were read here and are gone; whether they were drained, the database knows
 _known: dict[Key, int] = {}  # where the journal holds the decision of a request_id
 
 
@@ -37,7 +38,12 @@ def _read(kept: Kept) -> None:
         _known[UUID(row["model_id"]), row["request_id"]] = kept.at
 
 
-journal = Journal(settings.HOME / "journal", _read, _known.clear)
+def _forget(head: Head) -> None:
+    _known.clear()
+    vanished.add(head)
+
+
+journal = Journal(settings.HOME / "journal", _read, _forget)
 
 
 def keep(records: Sequence[Record]) -> None:

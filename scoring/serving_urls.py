@@ -9,7 +9,7 @@ from django.urls import include, path
 from registry.api.problems import bad_request, broken, not_found
 from registry.refusals import Unavailable
 from scoring.protocols.inference_api import in_form
-from scoring import admission, api, shedding, vigil  # noqa: F401 - governance.wsgi begins with these
+from scoring import admission, api, contact, shedding, vigil  # noqa: F401 - governance.wsgi begins with these
 
 
 def ready(request: HttpRequest) -> HttpResponse:
@@ -21,14 +21,21 @@ def ready(request: HttpRequest) -> HttpResponse:
 
 
 def health(request: HttpRequest) -> HttpResponse:
-    """Say whether decisions are accepted; red (503) with the reason when they are not."""
+    """Say whether decisions are accepted; red (503) with the reason when they are not.
+
+    `journalling`: the database is gone, and decisions are kept until it is back. How long ago it last said what counts
+    stands beside it.
+    """
+    told = vigil.figures()
     try:
         admission.demand()
     except Unavailable as refusal:
-        return JsonResponse({"status": "red", "detail": refusal.detail}, status=503)
+        return JsonResponse({"status": "red", "detail": refusal.detail, **told}, status=503)
     except DatabaseError:
-        return JsonResponse({"status": "unavailable", "database": "unreachable"}, status=503)
-    return JsonResponse({"status": "ok"})
+        return JsonResponse({"status": "unavailable", "database": "unreachable", **told}, status=503)
+    if faults := vigil.faults():
+        return JsonResponse({"status": "red", "detail": " ".join(faults), **told}, status=503)
+    return JsonResponse({"status": "journalling" if contact.gone() else "ok", **told})
 
 
 urlpatterns = [

@@ -17,7 +17,7 @@ from django.db import Error, connection
 from django.utils import timezone
 
 from registry import credentials
-from registry.refusals import Refusal
+from registry.refusals import Mismatch, Refusal
 from scoring import admission, contact, draining, outages, serving
 
 INTERVAL = 0.5  # seconds between two rounds; a revoked token counts for no more than these and FRESH together
@@ -37,6 +37,8 @@ class Vigil(threading.Thread):
         super().__init__(name="vigil", daemon=True)
         self.process = os.getpid()
         self.rounds = 0  # that got all their answers
+        self.damaged: list[str] = []  # what is wrong with the journal
+        self.lost: list[str] = []  # journals that were taken away before they were drained
         self._ended = threading.Event()
         self._tokens_at = float("-inf")
         self._loaders = ThreadPoolExecutor(LOADERS, thread_name_prefix="loader")
@@ -82,7 +84,19 @@ class Vigil(threading.Thread):
         contact.met(begun)
         self.rounds += 1
         if outages.journal.waits:
-            self._start(_JOURNAL, lambda: draining.drain(timezone.now()))
+            self._start(_JOURNAL, self._drain)
+        elif outages.journal.head or outages.vanished:
+            with outages.journal.locked():
+                self.lost = draining.lost()
+
+    def _drain(self) -> None:
+        try:
+            draining.drain(timezone.now())
+            self.damaged = []
+        except Mismatch as mismatch:
+            if not self.damaged:
+                log.error("%s", mismatch.detail)
+            self.damaged = [mismatch.detail]
 
     def _start(self, name: str, work: Callable[[], object]) -> None:
         """Let one of the threads beside do something, unless one is at it."""
@@ -127,6 +141,22 @@ def end() -> None:
 def _forked() -> None:
     if _vigil is not None:
         begin()
+
+
+def faults() -> list[str]:
+    """Return what must not be and is: a journal that was taken away, or is damaged."""
+    if _vigil is None:
+        return []
+    damaged = outages.journal.damage()
+    return [*_vigil.lost, *([damaged] if damaged else _vigil.damaged)]
+
+
+def figures() -> dict[str, float | int]:
+    """Return how long ago the database last said what counts (seconds), and what the host keeps for it (bytes)."""
+    if _vigil is None:
+        return {}
+    age = round(contact.age(), 1) if _vigil.rounds else -1
+    return {"seconds_since_contact": age, "journal_bytes": outages.journal.size}
 
 
 def unready() -> list[str]:

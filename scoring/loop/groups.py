@@ -131,7 +131,8 @@ class Groups:
         log, count = ledger.DECISIONS, sum(len(held.records) for held in done)
         self._writer.committed[log] = self._writer.committed.get(log, 0) + count
         for held in done:
-            self._release(held)
+            held.release()
+            self._settle(held)
 
     def _lost(self) -> None:
         """Keep the records elsewhere, or refuse. A new writer begins: nobody knows whether the group was committed."""
@@ -139,34 +140,32 @@ class Groups:
         gone, self._flight, self._forming, self._refusals = [*self._flight, *self._forming], [], [], 0
         try:
             committing.lost([record for held in gone for record in held.records])
-        except committing.Repeated:  # the journal has one of their request_ids already
+        except (Refusal, committing.Repeated):
             for held in gone:
-                self._keep(held)
-        except Refusal as refusal:
-            for held in gone:
-                self._refuse(held, refusal)
+                self._lost_alone(held)
         else:
             for held in gone:
-                self._release(held)
+                held.release()
+                self._settle(held)
 
-    def _keep(self, held: Held) -> None:
+    def _lost_alone(self, held: Held) -> None:
+        """Do the same for one answer: of those that cannot be kept together, some can alone."""
         try:
             committing.lost(held.records)
         except committing.Repeated:
-            held.again()
-            self._settle(held)
+            self._repeats(held)
         except Refusal as refusal:
-            self._refuse(held, refusal)
+            held.refuse(refusal)
+            self._settle(held, refusal)
         else:
-            self._release(held)
+            held.release()
+            self._settle(held)
 
-    def _release(self, held: Held) -> None:
-        held.release()
+    def _repeats(self, held: Held) -> None:
+        for key in held.request_keys():
+            committing.suspect(key)
+        held.again()
         self._settle(held)
-
-    def _refuse(self, held: Held, refusal: Refusal) -> None:
-        held.refuse(refusal)
-        self._settle(held, refusal)
 
     def _refused(self, error: Exception, place: int | None) -> None:
         """Take out what the database would not have, and send the others again, under the same numbers."""

@@ -1,8 +1,9 @@
-"""Decisions that answered a request_id again while the database was gone."""
+"""What was drained from journals, and the decisions that answered a request_id again while the database was gone."""
 
 import django.db.models.deletion
 from django.db import migrations, models
 
+import registry.ids
 from registry.append_only import AppendOnly
 
 
@@ -33,5 +34,18 @@ class Migration(migrations.Migration):
                 ),
             ],
         ),
-        AppendOnly("Repetition"),
+        migrations.CreateModel(
+            name="Drain",
+            fields=[
+                ("id", models.UUIDField(default=registry.ids.uuid7, primary_key=True, serialize=False)),
+                ("journal", models.CharField(max_length=32)),
+                ("records", models.BigIntegerField()),
+                ("hash", models.CharField(max_length=64)),
+                ("at", models.DateTimeField()),
+            ],
+            options={
+                "constraints": [models.UniqueConstraint(fields=("journal", "records"), name="each_drain_once")],
+            },
+        ),
+        AppendOnly("Repetition", "Drain"),
     ]

@@ -21,6 +21,7 @@ EXCEPTIONS = {
     "decision.answered": {(SCORING, DECISIONS)},
     "outcome.recorded": {(SCORING, DECISIONS), (APP, DECISIONS)},
     "deployment.refused": {(SCORING, GOVERNANCE)},
+    "journal.drained": {(SCORING, GOVERNANCE)},
     "deployment.made": {(GOVERNOR, GOVERNANCE)},
     "order.refused": {(GOVERNOR, GOVERNANCE)},
     "policy.adopted": set(),  # set-up, as the owner

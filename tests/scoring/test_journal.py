@@ -18,7 +18,7 @@ class Reader(Journal):
     def __init__(self, folder):
         self.places = {}
         super().__init__(
-            folder, lambda kept: self.places.update({kept.payload: kept.place}), lambda: self.places.clear()
+            folder, lambda kept: self.places.update({kept.payload: kept.place}), lambda head: self.places.clear()
         )
 
 

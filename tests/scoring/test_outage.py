@@ -1,14 +1,20 @@
 """The database goes away under load: what is answered is kept, drained in order and once, and says so in the log."""
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 
 import httpx
 import pytest
 
+from governance import holdings
+from monitoring import watching
 from registry import ledger
 from registry.models import LedgerEntry
-from scoring.models import Decision
+from scoring.models import Decision, Drain, Repetition
 from tests import builders, outage
 
 SCORE = "/api/v1/models/fraud/score"
@@ -21,7 +27,13 @@ def line(committed):
 
 
 @pytest.fixture
-def server(committed, line, tmp_path):
+def token(committed, issue_token):
+    """What the servers know from their start."""
+    return issue_token(committed.engine, "scoring.score")
+
+
+@pytest.fixture
+def server(committed, line, token, tmp_path):
     builders.a_champion(committed)
     builders.sequence()
     with outage.server(tmp_path / "home", line.url()) as started:
@@ -30,8 +42,7 @@ def server(committed, line, tmp_path):
 
 
 @pytest.fixture
-def client(committed, server, issue_token):
-    token = issue_token(committed.engine, "scoring.score")
+def client(server, token):
     with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, timeout=30) as made:
         yield made
 
@@ -47,6 +58,10 @@ def until(what, done, seconds=20):
         time.sleep(0.02)
 
 
+def drained(server):
+    until("the journal is drained", lambda: not journals(server))
+
+
 def journals(server):
     return (server.home / "journal" / "journal").exists()
 
@@ -60,7 +75,7 @@ def test_answers_go_on_and_are_drained_once_and_marked_as_journalled(client, ser
     assert Decision.objects.count() == 1
     assert oct((server.home / "journal" / "journal").stat().st_mode)[-3:] == "640"
     line.mend()
-    until("the journal is drained", lambda: not journals(server))
+    drained(server)
     answers = [before, *during]
     rows = {str(row.id): row for row in Decision.objects.all()}
     assert set(rows) == {answer["decision_id"] for answer in answers}
@@ -102,7 +117,7 @@ def test_nothing_is_lost_or_doubled_under_load(client, server, line):
     ended.set()
     for thread in threads:
         thread.join()
-    until("the journal is drained", lambda: not journals(server))
+    drained(server)
     rows = dict(Decision.objects.values_list("request_id", "id"))
     assert {name: answer["decision_id"] for name, answer in answers.items()} == {
         name: str(key) for name, key in rows.items() if name in answers
@@ -110,3 +125,65 @@ def test_nothing_is_lost_or_doubled_under_load(client, server, line):
     assert failed == []
     assert LedgerEntry.objects.filter(event="decision.answered").count() == Decision.objects.count()
     assert len(answers) > 50
+
+
+def test_an_answer_given_before_and_again_during_the_outage_is_kept_and_counts_once(client, server, line, committed):
+    first = ask(client, "again").json()
+    line.cut()
+    second = ask(client, "again").json()
+    other = ask(client, "again", 1)
+    assert (other.status_code, "was used for other features" in other.json()["detail"]) == (422, True)
+    assert second["decision_id"] != first["decision_id"]
+    until("the watchers saw it", lambda: health(server)["status"] == "journalling")
+    line.mend()
+    drained(server)
+    assert ask(client, "again").json() == first
+    assert Decision.objects.count() == 2
+    kept = Repetition.objects.get()
+    assert [str(kept.decision_id), str(kept.repeats_id)] == [second["decision_id"], first["decision_id"]]
+    assert kept.decision.request_id is None
+    assert watching._answers(kept.decision.deployment).count() == 1
+    drain = Drain.objects.get()
+    assert drain.records == 1
+    assert ledger.facts_of(LedgerEntry.objects.get(event="journal.drained"))["hash"] == drain.hash
+    assert list(holdings.findings()) == []
+    until("health is as usual", lambda: health(server)["status"] == "ok")
+
+
+def health(server):
+    return httpx.get(f"{server.url}/health", timeout=10).json()
+
+
+def test_killed_workers_leave_what_they_answered_and_the_next_ones_drain_it(client, server, line):
+    line.cut()
+    answers = {}
+    for number in range(10):
+        answers[f"k{number}"] = ask(client, f"k{number}", number).json()["decision_id"]
+    for number in server.workers():
+        os.kill(number, signal.SIGKILL)
+    line.mend()
+    drained(server)
+    assert {name: str(key) for name, key in Decision.objects.values_list("request_id", "id")} == answers
+
+
+def test_a_journal_that_is_changed_or_taken_away_is_found_and_nothing_of_it_enters(client, server, line):
+    path = server.home / "journal" / "journal"
+    line.cut()
+    for number in range(5):
+        ask(client, f"t{number}", number)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:300] + bytes([whole[300] ^ 1]) + whole[301:])
+    line.mend()
+    until("the damage is seen", lambda: "was changed after it was written" in health(server).get("detail", ""))
+    said = subprocess.run(
+        [sys.executable, "manage.py", "journal", "verify", "--file", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
+    )
+    assert (said.returncode, "do not follow" in said.stderr) == (1, True), said.stderr
+    assert not Decision.objects.exists()
+    path.write_bytes(whole)
+    drained(server)
+    assert Decision.objects.count() == 5
