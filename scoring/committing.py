@@ -7,7 +7,7 @@ concurrent requests together puts a committer of its own in place for the reques
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 from uuid import UUID
 
@@ -43,8 +43,9 @@ class Synchronous:
     def put(self, records: Sequence[Record]) -> None:
         """Insert records and commit; keep them in the journal while the database is gone."""
         if contact.gone():
-            lost(records)
-            return
+            with suppress(outages.Drained):  # else another worker of this host has met the database again
+                lost(records, begin=False)
+                return
         try:
             with transaction.atomic():
                 recording.insert(records)
@@ -56,9 +57,10 @@ class Synchronous:
             raise Repeated from error
 
 
-def lost(records: Sequence[Record], error: Exception | None = None) -> None:
+def lost(records: Sequence[Record], error: Exception | None = None, *, begin: bool = True) -> None:
     """Keep in the journal what the database did not take, or whose commit it did not acknowledge before it was gone.
 
+    Without `begin`, Drained when there is no journal, because the database was not even tried.
     Repeated when the journal holds one of their request_ids, Unavailable when the policy allows it no more. Where no
     watcher would drain the journal, nothing is kept and the error is raised.
     """
@@ -66,7 +68,7 @@ def lost(records: Sequence[Record], error: Exception | None = None) -> None:
         raise error or Unavailable("The database does not answer. Nothing was decided; send the same again.")
     contact.lost()
     try:
-        outages.keep(records)
+        outages.keep(records, begin=begin)
     except outages.Taken as taken:
         raise Repeated from taken
 

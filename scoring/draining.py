@@ -18,7 +18,7 @@ from registry import durable, ledger
 from scoring import outages, recording
 from scoring.events import Event
 from scoring.journal import Head, Kept
-from scoring.models import Decision, Drain, Repetition
+from scoring.models import Decision, Drain, Repetition, RequestKey
 from scoring.recording import Record
 
 BATCH = 200  # records of one transaction
@@ -103,7 +103,8 @@ def _insert(records: Sequence[Record], now: datetime) -> int:
     for item in new:
         if item.decision.id in repeated:
             item.decision.request_id = None
-    recording.insert(new)
+    # In the order of the journal; `recording.insert` would go by request_id.
+    ledger.append_beside(recording.STATEMENT, ledger.DECISIONS, new, recording.parameters)
     Repetition.objects.bulk_create(
         Repetition(decision_id=key, repeats_id=first, at=now) for key, first in repeated.items()
     )
@@ -113,11 +114,7 @@ def _insert(records: Sequence[Record], now: datetime) -> int:
 def _repeated(rows: Sequence[Decision]) -> dict[UUID, UUID]:
     """Return which of these decisions answer a request_id that is taken on record, and by which decision."""
     named = [row.request_id for row in rows if row.request_id is not None]
-    taken = {
-        (model, name): first
-        for model, name, first in Decision.objects.filter(
-            model__in={row.model_id for row in rows}, request_id__in=named
-        ).values_list("model_id", "request_id", "pk")
-    }
-    found = {row.id: taken.get((row.model_id, row.request_id)) for row in rows}
+    keys = RequestKey.objects.filter(model__in={row.model_id for row in rows}, request_id__in=named)
+    taken = {(key.model_id, key.request_id): key.decision_id for key in keys}
+    found = {row.id: taken.get((row.model_id, row.request_id or "")) for row in rows}
     return {key: first for key, first in found.items() if first is not None}

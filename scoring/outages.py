@@ -32,6 +32,10 @@ class Taken(Exception):
     """A request_id is in the journal already: the decision there is the answer."""
 
 
+class Drained(Exception):
+    """There is no journal any more: another process of the host has brought it on record."""
+
+
 def _read(kept: Kept) -> None:
     row = orjson.loads(kept.payload)["decision"]
     if row["request_id"] is not None:
@@ -46,14 +50,16 @@ def _forget(head: Head) -> None:
 journal = Journal(settings.HOME / "journal", _read, _forget)
 
 
-def keep(records: Sequence[Record]) -> None:
+def keep(records: Sequence[Record], *, begin: bool = True) -> None:
     """Keep records that the database did not take: they are on the disk when this returns.
 
     Taken when one of their request_ids is there already; Unavailable when the policy of their package allows it no
-    more, or the disk does not take them. All are kept, or none.
+    more, or the disk does not take them. All are kept, or none. Without `begin`, Drained when there is no journal yet.
     """
     payloads = [payload(record) for record in records]
     with journal.locked():
+        if not begin and not journal.waits:
+            raise Drained
         if any(_key(record.decision) in _known for record in records):
             raise Taken
         for policy in {record.decision.deployment.package.policy for record in records}:
