@@ -29,7 +29,7 @@ def request(
     reason: str,
     by: User,
     now: datetime,
-    reasons: Mapping[str, Mapping[str, str]] | None = None,
+    reasons: Mapping[str, Mapping[str, Any]] | None = None,
     fallback: Mapping[str, Any] | None = None,
 ) -> ApprovalRequest:
     """Assemble a package around a version and ask that it become champion."""

@@ -33,11 +33,12 @@ from registry.models import (
     Policy,
     Prose,
 )
-from scoring import commitments, decisions, outcomes
+from scoring import commitments, decisions, explaining, outcomes, overrides
 from scoring.events import Event as Scoring
-from scoring.models import Decision, Deployment, Drain, Outcome
+from scoring.models import Decision, Deployment, Drain, Explanation, Outcome, Override
 
 _BATCH = 2000
+_COMMITTED = ("deployment", "inputs", "answer", "outcome", "override", "explanation")  # facts about decisions
 Said = tuple[Any, ...]  # what an entry says of a record, in a form that its row gives too
 
 
@@ -165,6 +166,8 @@ def findings() -> Iterator[str]:
             yield from _compared(kind)
         yield from _each(Scoring.DECISION_ANSWERED, Decision.objects.all(), _answer)
         yield from _each(Scoring.OUTCOME_RECORDED, Outcome.objects.all(), _outcome)
+        yield from _each(Scoring.OVERRIDE_RECORDED, Override.objects.all(), _override)
+        yield from _each(Scoring.DECISION_EXPLAINED, Explanation.objects.select_related("decision"), _explanation)
 
 
 def _compared(kind: Kind) -> Iterator[str]:
@@ -206,7 +209,7 @@ def _batches(rows: QuerySet[Any]) -> Iterator[list[Any]]:
 
 def _facts(entry: LedgerEntry) -> Said:
     said = ledger.facts_of(entry)
-    return tuple(said.get(name) for name in ("deployment", "inputs", "answer", "outcome"))
+    return tuple(said.get(name) for name in _COMMITTED)
 
 
 def _answer(row: Decision) -> Said:
@@ -215,8 +218,22 @@ def _answer(row: Decision) -> Said:
     answered = decisions.answer_of(row)
     repeated = (answered.get("score"), answered.get("band"), answered.get("attributions"))
     # Monitors read these columns, which repeat parts of the answer's bytes.
-    return row.deployment_id, inputs, answer if repeated == (row.score, row.band, row.attributions) else "", None
+    same = repeated == (row.score, row.band, row.attributions)
+    return _facts_in(deployment=row.deployment_id, inputs=inputs, answer=answer if same else "")
 
 
 def _outcome(row: Outcome) -> Said:
-    return None, None, None, outcomes.commitment(row)
+    return _facts_in(outcome=outcomes.commitment(row))
+
+
+def _override(row: Override) -> Said:
+    return _facts_in(override=overrides.commitment(row))
+
+
+def _explanation(row: Explanation) -> Said:
+    same = explaining.content_of(row)["attributions"] == row.attributions
+    return _facts_in(explanation=explaining.commitment(row) if same else "")
+
+
+def _facts_in(**facts: Any) -> Said:
+    return tuple(facts.get(name) for name in _COMMITTED)

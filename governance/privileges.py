@@ -40,6 +40,8 @@ WRITERS: dict[str, tuple[str, ...]] = {
     "scoring_repetition": (SCORING,),
     "scoring_drain": (SCORING,),
     "scoring_outcome": (APP, SCORING),
+    "scoring_override": (APP, SCORING),
+    "scoring_environment": (APP, SCORING),  # a worker that explains or replays has one too
     "scoring_deployment": (GOVERNOR,),
     "governance_orderrefusal": (GOVERNOR,),
 }
@@ -63,6 +65,7 @@ READS: dict[str, tuple[str, ...]] = {
         "registry_tokenrevocation",
         *("scoring_deployment", "scoring_decision", "scoring_requestkey", "scoring_outcome", "scoring_refusedload"),
         *("scoring_repetition", "scoring_drain"),
+        *("scoring_environment", "scoring_explanation", "scoring_override"),
         *("registry_leaf", "registry_tree"),  # whether the record can take more
     ),
     GOVERNOR: (
@@ -101,19 +104,22 @@ _SERVERS: dict[str, set[tuple[str, StrEnum]]] = {
     SCORING: {
         (DECISIONS, Scoring.DECISION_ANSWERED),
         (DECISIONS, Scoring.OUTCOME_RECORDED),
+        (DECISIONS, Scoring.OVERRIDE_RECORDED),
         (GOVERNANCE, Scoring.DEPLOYMENT_REFUSED),
         (GOVERNANCE, Scoring.JOURNAL_DRAINED),
+        (GOVERNANCE, Scoring.ENVIRONMENT_SEEN),
     },
     GOVERNOR: {(GOVERNANCE, Scoring.DEPLOYMENT_MADE), (GOVERNANCE, Governance.ORDER_REFUSED)},
 }
 EVENTS: tuple[StrEnum, ...] = (*Registry, *Scoring, *Monitoring, *Governance)
-_OTHERS = _SET_UP | {event for entered in _SERVERS.values() for _, event in entered}
+_OF_DECISIONS = (Scoring.OUTCOME_RECORDED, Scoring.OVERRIDE_RECORDED, Scoring.DECISION_EXPLAINED)
+_OTHERS = _SET_UP | {*_OF_DECISIONS} | {event for entered in _SERVERS.values() for _, event in entered}
 ENTERS: dict[str, set[tuple[str, StrEnum]]] = {
     **_SERVERS,
-    # Outcomes come in by the pages' API too; what befell a log is answered in that log.
+    # Outcomes come in by the pages' API too, and workers explain; what befell a log is answered in that log.
     APP: {
-        *((DECISIONS, event) for event in (Scoring.OUTCOME_RECORDED, Registry.GAP_ACKNOWLEDGED)),
-        (DECISIONS, Registry.BREACH_ACKNOWLEDGED),
+        *((DECISIONS, event) for event in (*_OF_DECISIONS, Registry.GAP_ACKNOWLEDGED, Registry.BREACH_ACKNOWLEDGED)),
+        (GOVERNANCE, Scoring.ENVIRONMENT_SEEN),
         *((GOVERNANCE, event) for event in EVENTS if event not in _OTHERS),
     },
 }

@@ -10,16 +10,23 @@ from registry import ledger, stewards
 from registry.refusals import Unavailable
 
 READ = "registry.read"
+CASES = ("scoring.investigate", "scoring.override", "scoring.replay")  # what work on single decisions takes
 DESCRIBE, KEEP = stewards.DESCRIBE, stewards.KEEP
 ROLES: dict[str, list[str]] = {
     "data-scientist": [READ, "registry.register_version", DESCRIBE, "governance.request_approval"],
-    "risk-analyst": [READ, "governance.sign", "monitoring.answer_alert", "governance.issue_dossier"],
-    "risk-lead": [READ, DESCRIBE, KEEP, "governance.sign", "monitoring.answer_alert", "governance.issue_dossier"],
+    "risk-analyst": [READ, "governance.sign", "monitoring.answer_alert", "governance.issue_dossier", *CASES],
+    "risk-lead": [
+        *(READ, DESCRIBE, KEEP, "governance.sign", "monitoring.answer_alert", "governance.issue_dossier"),
+        *CASES,
+    ],
     "operator": [
         *(READ, "governance.promote", "monitoring.answer_alert"),
         *("registry.move_alias", "governance.manage_webhooks"),
     ],
-    "compliance": [READ, DESCRIBE, KEEP, "registry.see_restricted", "governance.issue_dossier"],
+    "compliance": [
+        *(READ, DESCRIBE, KEEP, "registry.see_restricted", "governance.issue_dossier"),
+        *("scoring.investigate", "scoring.replay"),
+    ],
     "decision-engine": ["scoring.score", "scoring.record_outcome", READ],
     "trainer": ["registry.register_version"],
 }

@@ -219,6 +219,11 @@ INTAKE_ROOTS = [root for root in env.text("INTAKE_ROOTS").split(":") if root]  #
 # Where webhooks may be sent beyond public addresses: names, addresses, networks
 WEBHOOK_ALLOWED_HOSTS = [host.strip() for host in env.text("WEBHOOK_ALLOWED_HOSTS").split(",") if host.strip()]
 
+# The online store: features of an entity that a request does not carry
+FEATURES_URL = env.text("FEATURES_URL")  # redis://…, rediss://… or unix://…
+FEATURES_TIMEOUT_MS = float(env.text("FEATURES_TIMEOUT_MS", "10"))
+FEATURES_FEAST = env.text("FEATURES_FEAST")  # PROJECT:JOIN_KEY[:int64] of a Feast online store; else our own layout
+
 # Queues: work that must not be lost is a row; a message only nudges
 CELERY_BROKER_URL = env.text("BROKER_URL")
 CELERY_TASK_IGNORE_RESULT = True

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
-from registry import canonical, ledger, policies
+from registry import canonical, ledger, policies, reason_maps
 from registry.ledger import Event
 from registry.models import ModelVersion, Package, User
 from registry.refusals import Conflict, Invalid
@@ -20,13 +20,14 @@ def assemble(
     bands: Sequence[Mapping[str, Any]],
     by: User,
     now: datetime,
-    reasons: Mapping[str, Mapping[str, str]] | None = None,
+    reasons: Mapping[str, Mapping[str, Any]] | None = None,
     fallback: Mapping[str, Any] | None = None,
 ) -> Package:
     """Join a version with its decision bands, reason map and fallback under the policy in force.
 
-    `bands`: [{name, from, action}, …] by rising score, the first from 0; `reasons`: feature → {code, text};
-    `fallback`: the band that is answered when no score can be given. The same contents give the same package.
+    `bands`: [{name, from, action}, …] by rising score, the first from 0; `reasons`: feature → {code, text, …}
+    (`reason_maps`); `fallback`: the band that is answered when no score can be given. The same contents give the same
+    package.
     """
     if version.unservable:
         raise Conflict(f"{version} cannot be served: {version.unservable}.")
@@ -36,7 +37,7 @@ def assemble(
         version=version,
         policy=policy,
         bands=checked,
-        reasons=_reasons({} if reasons is None else reasons, Schema.load(version.schema)),
+        reasons=reason_maps.checked({} if reasons is None else reasons, Schema.load(version.schema)),
         fallback={"band": _fallback(fallback, checked)},
         assembled_by=by,
         assembled_at=now,
@@ -89,18 +90,3 @@ def _bands(bands: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     if starts[-1] > 1 or len({band["name"] for band in result}) != len(result):
         raise Invalid("Scores are between 0 and 1, and each band has its own name.")
     return result
-
-
-def _reasons(given: Mapping[str, Mapping[str, str]], schema: Schema) -> dict[str, dict[str, str]]:
-    if not isinstance(given, Mapping) or not all(isinstance(reason, Mapping) for reason in given.values()):
-        raise Invalid("The reason map is an object of feature name to {code, text}.")
-    if any(set(reason) - {"code", "text"} for reason in given.values()):
-        raise Invalid("A reason holds `code` and `text`, nothing else.")
-    said = [text for reason in given.values() for text in reason.values()]
-    if not all(isinstance(text, str) and 0 < len(text) <= 200 and text.isprintable() for text in said):
-        raise Invalid("The code and the text of a reason have 1 to 200 printable characters.")
-    strange = set(given) - set(schema.names)
-    if strange:
-        raise Invalid(f"The reason map speaks of {', '.join(sorted(strange))}, which are not features of this version.")
-    plain = {name: {"code": name.upper(), "text": name.replace("_", " ")} for name in schema.names}
-    return {name: {**plain[name], **given.get(name, {})} for name in schema.names}

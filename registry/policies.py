@@ -20,8 +20,9 @@ from registry.refusals import Invalid, Unavailable
 TIERS = (1, 2, 3)  # 1 the most material
 PARTS = (
     *("checks", "signatures", "monitors", "parameters", "review_budget", "retraining"),
-    *("retention_days", "retention_classes", "outage"),
+    *("retention_days", "retention_classes", "outage", "explanations"),
 )
+EXPLANATIONS = ("inline", "deferred")  # whether an answer is explained before it is given; inline where nothing is said
 
 
 def adopt(*, tier: int, rules: dict[str, Any], by: User | None, now: datetime) -> Policy:
@@ -34,6 +35,8 @@ def adopt(*, tier: int, rules: dict[str, Any], by: User | None, now: datetime) -
             raise Invalid("Each demand for signatures has a role and a count.")
         if need["count"] < 1:
             raise Invalid("A policy demands at least one signature of each role it names.")
+    if rules.get("explanations", EXPLANATIONS[0]) not in EXPLANATIONS:
+        raise Invalid(f"`explanations` of a policy is one of {', '.join(EXPLANATIONS)}.")
     _timed(rules)
     _bounded(rules)
     _readable(rules)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ KINDS = ("number", "integer", "boolean", "category", "date")
 _EPOCH = date(1970, 1, 1).toordinal()
 LARGEST_EXACT = 2**53
 SCORE = "model score"  # what a column of scores beside the features is called: a feature may be named score
+REFUSE, NULL, FALLBACK = OTHERWISE = ("refuse", "null", "fallback")  # the request; the value; the package's answers
 _MEANINGS = {
     "number": "a finite number",
     "integer": "a whole number",
@@ -32,6 +34,8 @@ class Column:
     """One feature. `nullable`: a missing value is accepted and becomes NaN.
 
     `low`, `high`: the range of the reference data (of dates their texts); a value beyond it is told of, not refused.
+    `online`: where a value that is not sent is read, by its name in the online store (`name`, of Feast `view:name`);
+    `max_age`: seconds after its event at which it is stale; `otherwise`: what is done when it is missing or stale.
     """
 
     name: str
@@ -40,6 +44,9 @@ class Column:
     categories: tuple[str, ...] = ()
     low: float | str | None = None
     high: float | str | None = None
+    online: str | None = None
+    max_age: float | None = None
+    otherwise: str | None = None
 
     def __post_init__(self) -> None:
         texts = [self.name, self.kind, *self.categories]
@@ -52,6 +59,22 @@ class Column:
             raise Invalid(f"Feature {self.name!r}: low and high are numbers, or of dates texts such as 2026-01-31.")
         if (self.kind == "category") != bool(self.categories) or len(set(self.categories)) != len(self.categories):
             raise Invalid(f"Feature {self.name!r}: list each category once, for features of kind category only.")
+        self._read_online()
+
+    def _read_online(self) -> None:
+        """Refuse a feature of the online store without an age, or without saying what is done when it is not there."""
+        told = (self.online, self.max_age, self.otherwise)
+        if told == (None, None, None):
+            return
+        named = isinstance(self.online, str) and 0 < len(self.online) <= 200 and self.online.isprintable()
+        aged = isinstance(self.max_age, int | float) and not isinstance(self.max_age, bool) and 0 < self.max_age < 1e9
+        if not named or not aged or self.otherwise not in OTHERWISE:
+            raise Invalid(
+                f"Feature {self.name!r} of the online store has `online` (its name there), `max_age` (seconds) and "
+                f"`otherwise`, one of {', '.join(OTHERWISE)}."
+            )
+        if self.otherwise == NULL and not self.nullable:
+            raise Invalid(f"Feature {self.name!r} is null when the online store has no value, so it must be nullable.")
 
     def encode(self, value: Any) -> float:
         """Return the float64 of a value; ValueError says what would have been right."""
@@ -128,6 +151,9 @@ _ENCODERS = {
 }
 
 
+_SELDOM = ("low", "high", "online", "max_age", "otherwise")  # left out of the JSON form where nothing is said
+
+
 @dataclass(frozen=True)
 class Schema:
     """The features of a version in the order the model expects them."""
@@ -143,6 +169,11 @@ class Schema:
         """Feature names in order."""
         return [column.name for column in self.columns]
 
+    @cached_property
+    def online(self) -> tuple[Column, ...]:
+        """The features that are read from the online store when they are not sent."""
+        return tuple(column for column in self.columns if column.online)
+
     @classmethod
     def load(cls, value: Any) -> "Schema":
         """Read the JSON form; an Invalid names what is wrong with it."""
@@ -154,7 +185,7 @@ class Schema:
     def dump(self) -> list[dict[str, Any]]:
         """Return the JSON form."""
         return [
-            {name: value for name, value in asdict(column).items() if name not in ("low", "high") or value is not None}
+            {name: value for name, value in asdict(column).items() if name not in _SELDOM or value is not None}
             | {"categories": list(column.categories)}
             for column in self.columns
         ]

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from registry.models import Package
-from scoring import runtimes, serving
+from registry.refusals import Mismatch
+from scoring import environments, reasons, runtimes, serving
 from scoring.asking import Asked
+from scoring.runtimes import Explained, Runtime, Scored
 
-REASONS = 4  # at most this many principal reasons: more are unlikely to help (Reg B commentary)
+PENDING = "pending"  # an explanation that a worker owes
 
 log = logging.getLogger(__name__)
 
@@ -24,51 +26,76 @@ def answer_all(served: serving.Serving, asked: Sequence[Asked]) -> list[dict[str
     """Return the answer to each row, to the bit what `answer` says of it; the model is asked once for all of them."""
     if served.runtime is None:
         return [fallback(served.package, serving.NOT_LOADED) for _ in asked]
+    scorable = [one for one in asked if not one.fallback]
+    said = iter(_answered(served, served.runtime, scorable) if scorable else ())
+    return [fallback(served.package, one.fallback) if one.fallback else next(said) for one in asked]
+
+
+def _answered(served: serving.Serving, runtime: Runtime, asked: Sequence[Asked]) -> list[dict[str, Any]]:
     try:
-        rows = np.stack([one.vector for one in asked])
-        explained = runtimes.checked(served.runtime.explain(rows), served.runtime.flavour)
+        said = scored(served.package, runtime, np.stack([one.vector for one in asked]))
     except Exception as error:  # noqa: BLE001 - whatever a model does with a row, the caller gets a decision
         if len(asked) > 1:  # a row that it does not cope with costs no other row its score
             return [answer(served, one) for one in asked]
         log.exception("deployment %s gave no valid score", served.deployment.pk)
         return [fallback(served.package, f"The model gave no valid score for these inputs ({type(error).__name__}).")]
-    return [_said(served, one, explained, place) for place, one in enumerate(asked)]
+    for one, told in zip(asked, said, strict=True):
+        if outside := served.schema.outside(one.features):
+            told["out_of_range"] = outside  # beyond what the reference data held: told, not refused
+    return said
 
 
-def _said(served: serving.Serving, asked: Asked, explained: runtimes.Explained, place: int) -> dict[str, Any]:
-    """Return what is answered to the row that was explained at a place."""
-    score, attributions = float(explained.score[place]), explained.attributions[place].tolist()
-    band = band_of(served.package, score)
-    said = {
-        "score": score,
-        "band": band["name"],
-        "action": band["action"],
+def scored(package: Package, runtime: Runtime, rows: np.ndarray) -> list[dict[str, Any]]:
+    """Return what is answered to rows of shape (n, n_features); raises whatever the model raises.
+
+    Where the explanation is deferred, by policy or because this runtime takes long over it, it is said to be pending.
+    """
+    if is_deferred(package, runtime):
+        return _unexplained(package, runtime.flavour, runtime.score(rows))
+    found = runtimes.checked(runtime.explain(rows), runtime.flavour)
+    return [
+        {**_banded(package, score), **explanation(package, runtime.flavour, found, place)}
+        for place, score in enumerate(found.score.tolist())
+    ]
+
+
+def is_deferred(package: Package, runtime: Runtime) -> bool:
+    """Say whether answers of this package are explained later, by a worker."""
+    return package.policy.rules.get("explanations") == "deferred" or not runtime.explains_inline
+
+
+def explanation(package: Package, flavour: str, explained: Explained, place: int = 0) -> dict[str, Any]:
+    """Return what is said of why the row at a place has its score, and what that was computed with."""
+    names = [column["name"] for column in package.version.schema]
+    attributions = explained.attributions[place].tolist()
+    return {
+        "environment": environments.digest(flavour),
         "margin": float(explained.margin[place]),
         "base": explained.base,
         "link": explained.link,
-        "features": served.schema.names,
+        "features": names,
         "attributions": attributions,
-        "reasons": reasons(served.package, served.schema.names, attributions),
+        "reasons": reasons.principal(package.reasons, names, attributions),
     }
-    if outside := served.schema.outside(asked.features):
-        said["out_of_range"] = outside  # beyond what the reference data held: told, not refused
-    return said
+
+
+def _unexplained(package: Package, flavour: str, found: Scored) -> list[dict[str, Any]]:
+    if not np.all((found.score >= 0) & (found.score <= 1)):
+        raise Mismatch("A score of the model is no probability.")
+    told = {"explanation": PENDING, "environment": environments.digest(flavour), "link": found.link, "reasons": []}
+    pairs = zip(found.score.tolist(), found.margin.tolist(), strict=True)
+    return [{**_banded(package, score), "margin": margin, **told} for score, margin in pairs]
+
+
+def _banded(package: Package, score: float) -> dict[str, Any]:
+    band = band_of(package, score)
+    return {"score": score, "band": band["name"], "action": band["action"]}
 
 
 def band_of(package: Package, score: float) -> dict[str, Any]:
     """Return the decision band a score falls into."""
     found: dict[str, Any] = [band for band in package.bands if score >= band["from"]][-1]
     return found
-
-
-def reasons(package: Package, names: list[str], attributions: list[float]) -> list[dict[str, Any]]:
-    """Return the principal reasons: the features that raised the score most, through the package's reason map."""
-    ranked = sorted(zip(attributions, names, strict=True), key=lambda item: (-item[0], item[1]))
-    return [
-        {**package.reasons[name], "feature": name, "contribution": value}
-        for value, name in ranked[:REASONS]
-        if value > 0
-    ]
 
 
 def fallback(package: Package, why: str) -> dict[str, Any]:

@@ -9,10 +9,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from registry.api.access import actor_of
+from registry.api.access import actor_of, holds
 from registry.refusals import Invalid, TooLarge
-from scoring import asking, decisions, outcomes
+from scoring import asking, decisions, outcomes, overrides
 from scoring.models import Decision
+
+INVESTIGATE = "scoring.investigate"
 
 
 class Score(APIView):
@@ -63,15 +65,25 @@ class DecisionDetail(APIView):
     needs = "registry.read"
 
     def get(self, request: Request, decision_id: UUID) -> Response:
-        """Answer inputs, answer, version and outcomes."""
+        """Answer inputs, answer, version and what followed; to investigators every reason, in their own words.
+
+        `answer` is what was answered then; an explanation that was deferred and has come stands beside it.
+        """
         decision = decisions.by_id(decision_id)
+        full = decisions.explained(decision)
+        told = {"investigation": decisions.investigated(decision, full)} if holds(request, INVESTIGATE) else {}
+        parts = ("margin", "base", "link", "features", "attributions")
+        late = {name: full[name] for name in parts if name in full} if decision.owes_explanation else {}
         return Response(
             {
-                **short(decision),
+                **short(decision, full),
+                **told,
                 **decisions.inputs_of(decision),
+                **late,
                 "answer": decisions.answer_of(decision),
                 "package": decision.deployment.package.digest,
                 "outcomes": list(decision.outcomes.values("label", "source", "observed_at", "recorded_at")),
+                "overrides": list(decision.overrides.order_by("decided_at").values(*overrides.TOLD)),
             }
         )
 
@@ -90,9 +102,9 @@ class Outcomes(APIView):
         return Response({"received": len(body["outcomes"]), "new": new}, status=201)
 
 
-def short(decision: Decision) -> dict[str, Any]:
-    """Return what a decision says to whom it was made for."""
-    answer = decisions.answer_of(decision)
+def short(decision: Decision, answer: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return what a decision says to whom it was made for. `answer`: with what was explained later."""
+    answer = answer or decisions.answer_of(decision)
     version = decision.deployment.package.version
     return {
         "decision_id": decision.id,
@@ -101,8 +113,9 @@ def short(decision: Decision) -> dict[str, Any]:
         "score": answer["score"],
         "band": answer["band"],
         "action": answer["action"],
-        "reasons": answer["reasons"],
+        "reasons": decisions.reasons_of(decision, answer),
         **({"out_of_range": answer["out_of_range"]} if "out_of_range" in answer else {}),
+        **({"explanation": answer["explanation"]} if "explanation" in answer else {}),
         "fallback": answer.get("fallback"),
         "at": decision.at,
     }

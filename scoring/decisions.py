@@ -6,6 +6,7 @@ Where its model is not loaded, or fails on a row, the fallback of its signed pac
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -15,10 +16,10 @@ from registry import ledger
 from registry.ids import uuid7
 from registry.models import LedgerEntry, User
 from registry.refusals import Invalid, Unknown
-from scoring import admission, answering, asking, commitments, committing, contact, outages, serving
+from scoring import admission, answering, asking, commitments, committing, contact, outages, reasons, serving
 from scoring.asking import Asked
 from scoring.events import Event
-from scoring.models import Decision, RequestKey
+from scoring.models import Decision, Explanation, RequestKey
 from scoring.recording import Record
 
 
@@ -45,7 +46,8 @@ def decide(
     admission.demand()
     served = serving.champion(name, now=now)
     serving.demand_version(served, version)
-    asked = asking.read(served.schema, features=features, request_id=request_id, entity=entity, attributes=attributes)
+    told: dict[str, Any] = {"features": features, "request_id": request_id, "entity": entity, "attributes": attributes}
+    asked = asking.read(served.schema, **told, now=now)
     if known := _journalled(served, asked) or (
         _known(served, asked) if committing.suspected(_key(served, asked)) else None
     ):
@@ -73,7 +75,7 @@ def decide_many(
     admission.demand()
     served = serving.champion(name, now=now)
     serving.demand_version(served, version)
-    asked = asking.read_all(served.schema, rows)
+    asked = asking.read_all(served.schema, rows, now=now)
     known = _all_known(served, asked)
     new = [one for one in asked if one.request_id not in known]
     answers = answering.answer_all(served, new) if new else []
@@ -153,8 +155,10 @@ def _build(served: serving.Serving, asked: Asked, answer: dict[str, Any], now: d
 
 
 def entries(decision: Decision) -> QuerySet[LedgerEntry]:
-    """Return the entries about a decision and its outcomes, oldest first."""
-    found = ledger.of([decision.id, *decision.outcomes.values_list("pk", flat=True)])
+    """Return the entries about a decision, its later explanation, its outcomes and overrides, oldest first."""
+    later = Explanation.objects.filter(decision=decision).values_list("pk", flat=True)
+    others = (rows.values_list("pk", flat=True) for rows in (decision.outcomes, decision.overrides))
+    found = ledger.of([decision.id, *later, *chain.from_iterable(others)])
     if any(entry.event == Event.DECISION_ANSWERED for entry in found):
         return found
     # Entered before entries went by their decision's identifier: a long search, for old decisions only.
@@ -169,7 +173,7 @@ def answer_of(decision: Decision) -> dict[str, Any]:
 
 
 def inputs_of(decision: Decision) -> dict[str, Any]:
-    """Return `features` and `attributes` as they were sent."""
+    """Return `features` and `attributes` as they were used, and of `online` which came from the store, and when."""
     inputs: dict[str, Any] = orjson.loads(bytes(decision.inputs))
     return inputs
 
@@ -181,3 +185,22 @@ def by_id(decision_id: uuid.UUID) -> Decision:
     if decision is None:
         raise Unknown(f"No decision {decision_id} is on record.")
     return decision
+
+
+def explained(decision: Decision) -> dict[str, Any]:
+    """Return what was answered, with the explanation that followed where it was deferred."""
+    later = Explanation.objects.filter(decision=decision).first() if decision.owes_explanation else None
+    answer = answer_of(decision)
+    return {**answer, **orjson.loads(bytes(later.content)), "explanation": "followed"} if later else answer
+
+
+def reasons_of(decision: Decision, answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the reasons of an answer that a customer may be told, with their text from the signed package."""
+    return reasons.told(decision.deployment.package.reasons, answer["reasons"])
+
+
+def investigated(decision: Decision, answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return all reasons with the investigator's text, restricted ones too; none where nothing is explained."""
+    if "attributions" not in answer:
+        return []
+    return reasons.investigated(decision.deployment.package.reasons, answer["features"], answer["attributions"])

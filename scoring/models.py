@@ -30,8 +30,9 @@ class Decision(models.Model):
     """One answer, with what it was made from. `inputs` and `answer` are the JSON bytes that the ledger commits to.
 
     `vector` and `attributions` are float64 in the order of the version's schema. They and `score` are null where the
-    package's fallback was answered: all three, or none. `xid` puts rows in an order that readers can follow without
-    missing one. The table is partitioned by `id`, which is by time (`scoring.partitions`).
+    package's fallback was answered: all three. `attributions` alone are null where the explanation was deferred: it is
+    a row of its own. `xid` puts rows in an order that readers can follow without missing one. The table is partitioned
+    by `id`, which is by time (`scoring.partitions`).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7)
@@ -52,10 +53,16 @@ class Decision(models.Model):
     answer_salt = models.BinaryField()
 
     class Meta:
-        permissions = [("score", "Ask for decisions"), ("record_outcome", "Record outcomes of decisions")]
+        permissions = [
+            ("score", "Ask for decisions"),
+            ("record_outcome", "Record outcomes of decisions"),
+            ("override", "Record that a person decided otherwise"),
+            ("investigate", "Read reasons in the words for investigators, restricted ones too"),
+            ("replay", "Ask that a decision be computed again"),
+        ]
         constraints = [
             models.CheckConstraint(
-                condition=Q(score__isnull=False, vector__isnull=False, attributions__isnull=False)
+                condition=Q(score__isnull=False, vector__isnull=False)  # attributions may follow
                 | Q(score__isnull=True, vector__isnull=True, attributions__isnull=True),
                 name="scored_or_fallback",
             ),
@@ -63,12 +70,22 @@ class Decision(models.Model):
         indexes = [
             models.Index(fields=["deployment", "xid", "id"], name="decision_deployment_order"),
             models.Index(fields=["model", "-at"], name="decision_model_at"),
+            models.Index(
+                fields=["xid", "id"],
+                condition=Q(score__isnull=False, attributions__isnull=True),
+                name="decision_explained_later",
+            ),
         ]
 
     @property
     def is_fallback(self) -> bool:
         """Whether the package's fallback was answered, for want of a score."""
         return self.score is None
+
+    @property
+    def owes_explanation(self) -> bool:
+        """Whether the answer came without its explanation: that is a row of its own, once there is one."""
+        return self.score is not None and self.attributions is None
 
 
 class RequestKey(models.Model):
@@ -145,3 +162,73 @@ class RefusedLoad(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["deployment", "reason"], name="each_refusal_once")]
+
+
+class Environment(models.Model):
+    """What decisions are computed with: processor, libraries, code of ours; by the digest that answers name."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    content = models.JSONField()
+    seen_at = models.DateTimeField()
+
+
+class Explanation(models.Model):
+    """The explanation of a decision that was answered without one. `content`: the JSON bytes the ledger commits to."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    xid = InsertingTransaction(db_default=CurrentTransaction(), editable=False)
+    decision = models.OneToOneField(Decision, on_delete=models.PROTECT, related_name="explanation")
+    attributions = ArrayField(models.FloatField())
+    content = models.BinaryField()
+    salt = models.BinaryField()
+    at = models.DateTimeField()
+
+
+class Override(models.Model):
+    """A person decided otherwise: who, what is done instead, why; as one source reported it.
+
+    The ledger commits to all of it with `salt` (32 bytes), to the text by its digest, and says nothing of it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    xid = InsertingTransaction(db_default=CurrentTransaction(), editable=False)
+    decision = models.ForeignKey(Decision, on_delete=models.PROTECT, related_name="overrides", db_index=False)
+    action = models.CharField(max_length=200)
+    reason_code = models.CharField(max_length=60)
+    text = models.TextField(blank=True)
+    person = models.CharField(max_length=100)
+    source = models.CharField(max_length=60)
+    decided_at = models.DateTimeField()
+    salt = models.BinaryField()
+    recorded_by = models.ForeignKey(User, on_delete=models.PROTECT)
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["decision", "source", "decided_at"], name="one_override_per_source_and_moment"
+            )
+        ]
+
+
+class ReplayRequest(models.Model):
+    """Somebody asked that a decision be computed again; a worker does it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    decision = models.ForeignKey(Decision, on_delete=models.PROTECT, related_name="replay_requests")
+    asked_by = models.ForeignKey(User, on_delete=models.PROTECT)
+    asked_at = models.DateTimeField()
+
+
+class Replay(models.Model):
+    """Decisions that were computed again, and whether every bit came out the same.
+
+    `request`: whom it answers, if it was asked for on a page; `differing`: how many did not; `report`: what and why.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    request = models.OneToOneField(ReplayRequest, null=True, on_delete=models.PROTECT, related_name="replay")
+    compared = models.PositiveIntegerField()
+    differing = models.PositiveIntegerField()
+    report = models.JSONField()
+    at = models.DateTimeField()

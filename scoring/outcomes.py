@@ -17,7 +17,7 @@ from scoring.events import Event
 from scoring.models import Decision, Outcome
 
 MOST = 1000
-_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # what is long before it, nobody can read back from the database
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # what is long before it, nobody can read back from the database
 
 
 def record(*, outcomes: Sequence[Mapping[str, Any]], by: User, now: datetime) -> int:
@@ -71,7 +71,7 @@ def _parse(item: Mapping[str, Any], place: int, now: datetime) -> Outcome:
     if not isinstance(source, str) or not 0 < len(source) <= 60 or not source.isprintable():
         raise wrong("source", "who says so, in 1 to 60 characters")
     observed = moment(str(item.get("observed_at")))
-    if observed is None or not _EARLIEST <= observed <= now:
+    if observed is None or not EARLIEST <= observed <= now:
         raise wrong("observed_at", "a moment from 1970 until now in RFC 3339, such as 2026-01-31T12:00:00Z")
     return Outcome(decision_id=decision, label=item["label"], source=source, observed_at=observed)
 

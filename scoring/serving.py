@@ -17,13 +17,14 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+from django.conf import settings
 from django.db import transaction
 
 from registry import artifacts, canonical, ledger, versions
 from registry.models import ModelVersion, Package, RegisteredModel
 from registry.refusals import Conflict, Mismatch, Refusal, Unavailable, Unknown
 from registry.schema import Schema
-from scoring import contact, deployments, runtimes
+from scoring import contact, deployments, environments, online, runtimes
 from scoring.events import Event
 from scoring.models import Deployment, RefusedLoad
 
@@ -187,7 +188,11 @@ def _activate(slot: _Slot, deployment: Deployment, now: datetime, *, gone: bool)
             raise Mismatch(f"Every deployment of {slot.model} was taken away, this one too.")
         if slot.serving and deployment.pk < slot.serving.deployment.pk:
             raise Mismatch(f"Deployment {slot.serving.deployment.pk} replaced it, and was taken away.")
-        slot.serving, slot.refused = _warmed(load(deployment)), None
+        loaded = _warmed(load(deployment))
+        environments.record(deployment.package.version.flavour, now=now)
+        if loaded.schema.online and settings.FEATURES_URL:
+            online.client()  # its library is imported before the first request
+        slot.serving, slot.refused = loaded, None
         _deployments[deployment.pk] = deployment
     except Refusal as refusal:
         _refused(slot, deployment, refusal.detail, now)

@@ -9,7 +9,7 @@ from django.urls import include, path
 from registry.api.problems import bad_request, broken, not_found
 from registry.refusals import Unavailable
 from scoring.protocols.inference_api import in_form
-from scoring import admission, api, contact, shedding, vigil  # noqa: F401 - governance.wsgi begins with these
+from scoring import admission, afterwards, api, contact, shedding, vigil  # noqa: F401 - governance.wsgi begins with these
 
 
 def ready(request: HttpRequest) -> HttpResponse:
@@ -45,6 +45,7 @@ urlpatterns = [
     path("api/v1/models/<str:name>/score:batch", api.ScoreBatch.as_view()),
     path("api/v1/decisions/<uuid:decision_id>", api.DecisionDetail.as_view()),
     path("api/v1/outcomes", api.Outcomes.as_view()),
+    *afterwards.routes,
     path("", include("scoring.protocols.routes")),
 ]
 handler400 = in_form(bad_request)

@@ -1,16 +1,18 @@
 """The list of decisions, and the page of one."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_safe
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
 
 from registry.models import Package, RegisteredModel
-from registry.pages import identifier, kept, lines, needs, screenful
-from scoring import charts, decisions
+from registry.pages import identifier, kept, lines, needs, person_of, screenful
+from scoring import charts, decisions, replaying
 from scoring.models import Decision
 
 
@@ -55,7 +57,8 @@ def _bands() -> list[str]:
 def decision_page(request: HttpRequest, decision_id: UUID) -> HttpResponse:
     """Show what was sent, what was answered and why."""
     decision = decisions.by_id(decision_id)
-    inputs, answer = decisions.inputs_of(decision), decisions.answer_of(decision)
+    inputs, answer = decisions.inputs_of(decision), decisions.explained(decision)
+    is_explained = "attributions" in answer
     package = decision.deployment.package
     context = {
         "section": "decisions",
@@ -63,15 +66,32 @@ def decision_page(request: HttpRequest, decision_id: UUID) -> HttpResponse:
         "package": package,
         "version": package.version,
         "answer": answer,
+        "reasons": decisions.reasons_of(decision, answer),
+        "investigation": decisions.investigated(decision, answer) if may(request, "investigate") else [],
         "band": _limits(package.bands, answer["band"]),
-        "rows": _rows(inputs["features"], answer, package.version.schema),
+        "rows": _rows(inputs["features"], answer, package.version.schema, inputs.get("online", {})),
         "attributes": inputs["attributes"],
-        "waterfall": None if decision.is_fallback else _waterfall(inputs["features"], answer, package.version.schema),
-        "sum": None if decision.is_fallback else _sum(answer),
+        "waterfall": _waterfall(inputs["features"], answer, package.version.schema) if is_explained else None,
+        "sum": _sum(answer) if is_explained else None,
         "outcomes": decision.outcomes.select_related("recorded_by").order_by("observed_at"),
+        "overrides": decision.overrides.order_by("decided_at"),
+        "replays": replaying.of(decision),
         "lines": lines(decisions.entries(decision)),
     }
     return render(request, "decision.html", context)
+
+
+@require_POST
+@needs("scoring.replay")
+def ask_replay(request: HttpRequest, decision_id: UUID) -> HttpResponse:
+    """Ask that a worker compute a decision again."""
+    replaying.ask(decision=decisions.by_id(decision_id), by=person_of(request), now=timezone.now())
+    return redirect("decision", decision_id)
+
+
+def may(request: HttpRequest, what: str) -> bool:
+    """Say whether the person at the page has a permission of scoring."""
+    return request.user.has_perm(f"scoring.{what}")
 
 
 def _limits(bands: list[dict[str, Any]], name: str) -> dict[str, Any]:
@@ -81,16 +101,24 @@ def _limits(bands: list[dict[str, Any]], name: str) -> dict[str, Any]:
     return {"from": starts[place], "to": starts[place + 1] if place + 1 < len(starts) else 1}
 
 
-def _rows(features: dict[str, Any], answer: dict[str, Any], schema: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return each feature as it was sent with what it contributed (None in a fallback), in the order of the schema.
+def _rows(
+    features: dict[str, Any], answer: dict[str, Any], schema: list[dict[str, Any]], read: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return each feature as it was used with what it contributed (None in a fallback), in the order of the schema.
 
-    `outside`: its value is beyond what the reference data held.
+    `outside`: its value is beyond what the reference data held; `online`: what is known of it from the online store.
     """
     names = [column["name"] for column in schema]
     pairs = zip(names, answer.get("attributions", [None] * len(names)), strict=True)
     outside = answer.get("out_of_range", ())
     return [
-        {"name": name, "value": shown(features.get(name)), "contribution": value, "outside": name in outside}
+        {
+            "name": name,
+            "value": shown(features.get(name)),
+            "contribution": value,
+            "outside": name in outside,
+            "online": read.get(name),
+        }
         for name, value in pairs
     ]
 
@@ -105,7 +133,7 @@ def shown(value: Any) -> str:
 
 
 def _waterfall(features: dict[str, Any], answer: dict[str, Any], schema: list[dict[str, Any]]) -> charts.Chart:
-    rows = _rows(features, answer, schema)
+    rows = _rows(features, answer, schema, {})
     steps = [charts.Step(f"{row['name']} = {row['value']}", row["contribution"]) for row in rows]
     return charts.waterfall(answer["base"], steps, answer["margin"], answer["score"])
 

@@ -161,9 +161,9 @@ def a_checked_version(by: User, name: str = "fraud", **changes) -> ModelVersion:
     return version
 
 
-def a_request(by: User, version: ModelVersion | None = None):
+def a_request(by: User, version: ModelVersion | None = None, **package):
     version = version or a_checked_version(by)
-    return approvals.request(version=version, bands=BANDS, reason="It finds more fraud.", by=by, now=now())
+    return approvals.request(version=version, bands=BANDS, reason="It finds more fraud.", by=by, now=now(), **package)
 
 
 def sign(request, by: User, outcome: str = "approve", password: str = PASSWORD):
@@ -178,15 +178,18 @@ def sign(request, by: User, outcome: str = "approve", password: str = PASSWORD):
     )
 
 
-def an_approved_version(ada: User, grace: User, alan: User, version: ModelVersion | None = None) -> ModelVersion:
-    request = a_request(ada, version)
+def an_approved_version(
+    ada: User, grace: User, alan: User, version: ModelVersion | None = None, **package
+) -> ModelVersion:
+    request = a_request(ada, version, **package)
     sign(request, grace)
     sign(request, alan)
     return request.package.version
 
 
-def a_champion(people, version: ModelVersion | None = None) -> ModelVersion:
-    version = an_approved_version(people.ada, people.grace, people.alan, version)
+def a_champion(people, version: ModelVersion | None = None, **package) -> ModelVersion:
+    """A version that serves. `package`: the reason map and whatever else is signed with it."""
+    version = an_approved_version(people.ada, people.grace, people.alan, version, **package)
     promotion.promote(version=version, reason="Go.", by=people.olivia, now=now())
     promotion.execute_waiting(now())
     return version
@@ -284,6 +287,7 @@ def _written(path: Path, data: bytes) -> Iterator[None]:
 def superuser(*tables):
     """What the owner of the database can do: switch the triggers off, write, switch them on again."""
     with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # what waits for a commit is judged now
         for table in tables:
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER append_only")
         yield cursor.execute

@@ -31,8 +31,9 @@ def command(version: tuple[str, int], plan: Path, reason: str | None, as_json: b
         - {name: review, from: 0.1, action: send to an analyst}
         - {name: block,  from: 0.5, action: decline}
       fallback: {band: review}     # optional: answered when nothing can be scored
-      reasons:                     # optional: feature, code and text
-        amount: {code: R01, text: The amount is unusual}
+      reasons:                     # optional: feature, code and text; for others too: investigator, restricted, family
+        amount: {code: R01, text: The amount is unusual, investigator: Compare with the last 90 days}
+        watchlist: {code: S01, text: Screening, restricted: true}
     """
     name, number = version
     server = Server()

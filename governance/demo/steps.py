@@ -20,6 +20,7 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 
 from governance import training
+from governance.demo import wording
 from governance.demo.clients import Refused, ask, browser, environment, program, until
 from governance.demo.data import Story, tell
 from governance.demo.narration import Narrator, verify_offline
@@ -173,7 +174,8 @@ class Steps:
         """Its author asks; two other people sign."""
         with self.narrator.step("Ada asks for approval; Grace and Alan read the evidence and sign") as n:
             path = f"/api/v1/models/{story.model}/versions/{number}/requests"
-            sent = {"bands": self._bands(story), "reason": "Ranks fraud better than what we have."}
+            words = wording.reasons(story.trained.schema.names)
+            sent = {"bands": self._bands(story), "reasons": words, "reason": "Ranks fraud better than what we have."}
             request = ask(self.ada, "POST", path, json=sent)
             n.say(f"package {request['package'][:16]}…, request digest {request['digest'][:16]}…")
             for who in ("grace", "alan"):

@@ -22,9 +22,9 @@ from registry import (
     registrations,
     versions,
 )
-from registry.models import Description, LedgerEntry, ModelVersion, Package, Policy, RegisteredModel, Registration
-from scoring import decisions, outcomes
-from scoring.models import Decision, Deployment, Outcome, RefusedLoad
+from registry.models import Description, ModelVersion, Package, Policy, RegisteredModel, Registration
+from scoring import decisions, explaining, outcomes, overrides
+from scoring.models import Decision, Deployment, Explanation, RefusedLoad
 
 
 def of_version(version: ModelVersion) -> Contents:
@@ -42,20 +42,20 @@ def of_decision(decision: Decision) -> Contents:
     entries = list(decisions.entries(decision))
     contents.enter(entries)
     parts = {"inputs": (decision.inputs, decision.inputs_salt), "answer": (decision.answer, decision.answer_salt)}
-    for outcome in _entered(decision, entries):
-        parts[f"outcome/{outcome.id}"] = (outcomes.said(outcome), outcome.salt)
+    said = {fact for entry in entries for fact in ledger.facts_of(entry).values()}
+    for kind, service, rows in (("outcome", outcomes, decision.outcomes), ("override", overrides, decision.overrides)):
+        for row in rows.all():  # one recorded a moment later belongs to a later dossier
+            if service.commitment(row) in said:
+                parts[f"{kind}/{row.id}"] = (service.said(row), row.salt)
+    for explanation in Explanation.objects.filter(decision=decision):
+        if explaining.commitment(explanation) in said:
+            parts["explanation"] = (explanation.content, explanation.salt)
     for part, (data, _) in parts.items():
         contents.files[f"decision/{part}.json"] = bytes(data)
     contents.files["decision/salts.json"] = canonical.dump(
         {part: bytes(salt).hex() for part, (_, salt) in parts.items()}
     )
     return contents.finished()
-
-
-def _entered(decision: Decision, entries: list[LedgerEntry]) -> list[Outcome]:
-    """Return the outcomes that these entries commit to: one recorded a moment later belongs to a later dossier."""
-    said = {ledger.facts_of(entry).get("outcome") for entry in entries}
-    return [outcome for outcome in decision.outcomes.all() if outcomes.commitment(outcome) in said]
 
 
 def of_model(model: RegisteredModel) -> Contents:

@@ -704,6 +704,13 @@ def check_deployment(world, entry, facts, name):
 TOLERANCE, LINK_TOLERANCE = {"lightgbm": 1e-9, "sklearn": 1e-6, "xgboost": 1e-4}, 1e-6
 
 
+FOLLOWS = {  # a decision: the event that enters it, the fact that commits to it
+    "outcome.recorded": "outcome",
+    "override.recorded": "override",
+    "decision.explained": "explanation",
+}
+
+
 def check_decision(world):
     """Check that the decision is the one entered, adds up, and follows from the package that was signed."""
     answered, salting = world.about("decision.answered"), "decision/salts.json"
@@ -719,11 +726,14 @@ def check_decision(world):
     demand(len(salts) == len(found), salting, "it holds a salt of nothing")
     for path, part in (("decision/inputs.json", "inputs"), ("decision/answer.json", "answer")):
         demand(found.pop(path, None) == facts[part], path, "not what was committed to when it was answered")
-    entered = [e for e in world.about("outcome.recorded") if e["subject"] == answered[0]["subject"]]
-    owed = {entry["facts"]["outcome"]: entry["path"] for entry in entered}
+    entered = [e for e in world.about(*FOLLOWS) if e["subject"] == answered[0]["subject"]]
+    owed = {(FOLLOWS[e["event"]], e["facts"][FOLLOWS[e["event"]]]): e["path"] for e in entered}
     for path, commitment in sorted(found.items()):
-        demand(owed.pop(commitment, None), path, "not what was committed to when it was recorded")
-    demand(not owed, min(owed.values(), default=""), "the outcome it commits to is not in the dossier")
+        part = path[len("decision/") :].split("/")[0].replace(".json", "")
+        demand(owed.pop((part, commitment), None), path, "not what was committed to when it was recorded")
+        said = parse(world.files[path], path) if part == "override" else {}
+        demand("decision:%s" % said.get("decision") == answered[0]["subject"] or not said, path, "of another decision")
+    demand(not owed, min(owed.values(), default=""), "what it commits to is not in the dossier")
     served = world.served.get(facts["deployment"], {}).get("package") == facts["package"]
     demand(served, "decision", "it was answered by a package that was not deployed")
     package = world.record("package", facts["package"], "decision")
@@ -740,22 +750,62 @@ def check_answer(world, what, package, version):
         same = dict(signed, fallback=answer["fallback"]) == answer
         demand(same, what, "the answer is not the fallback of its package")
         return
-    names, values, margin = answer["features"], answer["attributions"], answer["margin"]
-    same = names == [column["name"] for column in version["schema"]] and len(values) == len(names)
-    demand(same, what, "not one attribution for each feature of the version")
-    gap = abs(math.fsum([answer["base"], *values]) - margin)
-    demand(gap <= TOLERANCE[version["flavour"]], what, "base value and attributions miss the margin by %g", gap)
-    score = {"logit": lambda: 1 / (1 + math.exp(-margin)), "identity": lambda: margin}[answer["link"]]()
-    demand(abs(score - answer["score"]) <= LINK_TOLERANCE, what, "the score does not follow from the margin")
     band = [band for band in package["bands"] if answer["score"] >= band["from"]][-1]
     same = (band["name"], band["action"]) == (answer["band"], answer["action"])
     demand(same, what, "the band does not follow from the score")
-    ranked = sorted(zip(values, names), key=lambda item: (-item[0], item[1]))[:4]
-    expected = [dict(package["reasons"][f], feature=f, contribution=v) for v, f in ranked if v > 0]
-    demand(answer["reasons"] == expected, what, "the reasons do not follow from the attributions")
     features = parse(world.files["decision/inputs.json"], "decision/inputs.json")["features"]
     outside = [column["name"] for column in version["schema"] if is_outside(column, features.get(column["name"]))]
     demand(answer.get("out_of_range", []) == outside, what, "the features said to be out of range are others")
+    later = "decision/explanation.json"
+    if "explanation" not in answer:
+        demand(later not in world.files, later, "its answer was explained already")
+        check_explanation(what, answer, answer["score"], package, version)
+        return
+    demand(not answer["reasons"] and "attributions" not in answer, what, "explained, though it says it is not")
+    check_link(what, answer, answer["score"])
+    if later in world.files:
+        check_explanation(later, parse(world.files[later], later), answer["score"], package, version)
+    else:
+        world.notes.append("the explanation of this answer was still owed when the dossier was issued")
+
+
+def check_explanation(what, said, score, package, version):
+    """Check that an explanation adds up to the margin, that the score follows from it, and the reasons from it."""
+    names, values, margin = said["features"], said["attributions"], said["margin"]
+    same = names == [column["name"] for column in version["schema"]] and len(values) == len(names)
+    demand(same, what, "not one attribution for each feature of the version")
+    gap = abs(math.fsum([said["base"], *values]) - margin)
+    demand(gap <= TOLERANCE[version["flavour"]], what, "base value and attributions miss the margin by %g", gap)
+    check_link(what, said, score)
+    demand(said["reasons"] in principal(package["reasons"], names, values), what, REASONS)
+
+
+def check_link(what, said, score):
+    """Check that a score follows from its margin."""
+    margin = said["margin"]
+    linked = {"logit": lambda: 1 / (1 + math.exp(-margin)), "identity": lambda: margin}[said["link"]]()
+    demand(abs(linked - score) <= LINK_TOLERANCE, what, "the score does not follow from the margin")
+
+
+REASONS = "the reasons do not follow from the attributions"
+
+
+def principal(reasons, names, values):
+    """Return the reasons that a customer may be told, as they are recorded, and as they were, with texts."""
+    groups = {}
+    for name, value in zip(names, values):
+        said = reasons[name]
+        key = ("family", said["family"]) if "family" in said else ("feature", name)
+        groups.setdefault(key, (said, []))[1].append(value)
+    found = []
+    for (kind, name), (said, parts) in groups.items():
+        value, direction = math.fsum(parts), said.get("direction", "raises")
+        if value and direction in ("either", "raises" if value > 0 else "lowers") and not said.get("restricted"):
+            found.append((-abs(value), name, said, {kind: name, "contribution": value}))
+    found.sort(key=lambda item: item[:2])
+    now = [dict(reason, code=said["code"]) for _, _, said, reason in found[:4]]
+    before = [dict(reason, code=said["code"], text=said["text"]) for _, _, said, reason in found[:4]]
+    return now, before
 
 
 def is_outside(column, value):

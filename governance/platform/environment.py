@@ -16,9 +16,10 @@ _INHERITED = (
     *("PATH", "LD_LIBRARY_PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ"),
     *("DEBUG", "ALLOWED_HOSTS", "LOG_LEVEL", "LOG_ORIGIN", "ARTIFACTS", "PUBLISHED_LOG"),
     *("LOG_ANCHOR", "LOG_POLICY_FILE", "LOG_BACKLOG", "LOG_IS_PUBLIC"),
+    *("FEATURES_URL", "FEATURES_TIMEOUT_MS", "FEATURES_FEAST"),
     *("WEBHOOK_ALLOWED_HOSTS", "SSL_CERT_FILE", "SSL_CERT_DIR"),
 )
-_STORES = ("web", "scoring", "checks", "drift", "monitors", "train")  # who reads or writes artifacts
+_STORES = ("web", "scoring", "checks", "drift", "monitors", "explainer", "train")  # who reads or writes artifacts
 _COMMANDS = "commands.json"
 _OWNERS = ("migrate", "setup_platform", "adopt_policy", "recover_log")  # commands that no server's role may do
 _ALONE = ("log_tools", "verify_log", "witness")  # commands that read files and open no database

@@ -56,6 +56,7 @@ def helpers(told: Surroundings) -> list[Process]:
         _worker("checks", "checks", told.of("checks", "app")),
         _worker("drift", "drift", told.of("drift", "app")),
         _worker("monitors", "monitors", told.of("monitors", "app")),
+        _worker("explainer", "explanations", told.of("explainer", "app")),
         _worker("train", "train", told.of("train", "app")),
         _worker("webhooks", "webhooks", told.of("webhooks", "app", keys=("webhook",)), pool="threads", at_once=8),
         _worker("governor", "governor", told.of("governor", "governor", keys=("warrant",))),

@@ -6,7 +6,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from registry import ledger, standing
-from scoring import partitions
+from scoring import explaining, partitions
 
 
 @require_safe
@@ -28,14 +28,19 @@ def health(request: HttpRequest) -> JsonResponse:
     try:
         logs = {log: standing.of(log) for log in ledger.LOGS}
         missing = partitions.missing(timezone.now())
+        overdue = explaining.overdue(timezone.now())
+        pending = explaining.pending()
     except DatabaseError:
         return JsonResponse({"status": "unavailable", "database": "unreachable"}, status=503)
     faults = {log: found.faults for log, found in logs.items() if found.faults}
+    if overdue:
+        faults["explanations"] = overdue
     answer = {
         "status": "red" if faults else "ok",
         "database": "reachable",
         "faults": faults,
         "notices": [missing] if missing else [],  # nothing is wrong yet
+        "explanations_pending": pending,
         "logs": {log: found.figures() for log, found in logs.items()},
     }
     return JsonResponse(answer, status=503 if faults else 200)

@@ -3,7 +3,6 @@
 from django.urls import path, re_path
 
 from registry.api import aliases, catalogue, datasets, tracking
-from registry.api.metrics import Metrics
 from registry.api.whoami import WhoAmI
 
 _ARTIFACTS = r"^(?:ajax-)?api/2\.0/mlflow-artifacts/artifacts"
@@ -21,7 +20,6 @@ urlpatterns = [
     path("api/v1/datasets/<str:digest>/preview", datasets.Preview.as_view()),
     path("api/v1/datasets/<str:digest>/retention", datasets.Retention.as_view()),
     path("api/v1/policies/<int:tier>", catalogue.PolicyInForce.as_view()),
-    path("metrics", Metrics.as_view()),
     re_path(r"^(?:ajax-)?api/3\.0/mlflow/server-info$", tracking.ServerInfo.as_view()),
     re_path(r"^(?:ajax-)?api/(?P<level>[23]\.0)/mlflow/(?P<path>.+)$", tracking.Tracking.as_view()),
     re_path(_ARTIFACTS + "$", tracking.ArtifactList.as_view()),

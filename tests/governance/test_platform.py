@@ -438,7 +438,9 @@ def test_each_process_gets_its_own_role_and_keys_and_nothing_of_the_operators(
         "scoring": "scoring",
         "sequencer": "sequencer",
         "governor": "governor",
-        **dict.fromkeys(("worker", "intake", "checks", "drift", "monitors", "train", "webhooks", "beat"), "app"),
+        **dict.fromkeys(
+            ("worker", "intake", "checks", "drift", "monitors", "explainer", "train", "webhooks", "beat"), "app"
+        ),
     }
     assert {name for name, env in table.items() if "LOG_KEY_FILE" in env} == {"setup", "sequencer"}
     assert {name for name, env in table.items() if "WARRANT_KEY_FILE" in env} == {"setup", "governor"}
@@ -453,7 +455,7 @@ def test_only_who_opens_a_bucket_gets_its_credentials(told: Surroundings, monkey
     monkeypatch.setenv("ARTIFACTS", "s3://bucket/prefix")
     everybody = [setup(told, people=False), *servers(told), *helpers(told)]
     given = {process.name for process in everybody if "AWS_SECRET_ACCESS_KEY" in process.env}
-    assert given == {"web", "scoring", "checks", "drift", "monitors", "train"}
+    assert given == {"web", "scoring", "checks", "drift", "monitors", "explainer", "train"}
 
 
 def test_libgomp_is_lent_where_the_system_has_none(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

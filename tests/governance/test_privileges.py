@@ -17,7 +17,9 @@ from governance.privileges import APP, GOVERNOR, ROLES, SCORING, SEQUENCER
 from tests import running
 
 PROCESSES = {
-    **dict.fromkeys(("web", "worker", "intake", "checks", "drift", "monitors", "train", "webhooks", "beat"), APP),
+    **dict.fromkeys(
+        ("web", "worker", "intake", "checks", "drift", "monitors", "explainer", "train", "webhooks", "beat"), APP
+    ),
     "scoring": SCORING,
     "governor": GOVERNOR,
     "sequencer": SEQUENCER,

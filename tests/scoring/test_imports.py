@@ -47,6 +47,7 @@ NEEDS = {
     "drift": ("import monitoring.tasks.drift", {"evidently", "pandas"}),
     "monitors": ("import monitoring.tasks.monitors", {"sklearn", "pandas", "scipy"}),
     "train": ("import governance.tasks.train", {"pyarrow"}),
+    "explainer": ("import scoring.tasks.explanations", {"psycopg", "numpy"}),
     "governor": ("import governance.tasks.governor", {"cryptography"}),
     "worker": ("import monitoring.tasks.nudges, governance.tasks.nudges", {"psycopg"}),
     "intake": (
