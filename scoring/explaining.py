@@ -31,7 +31,7 @@ _MODELS = 4  # that are kept loaded
 log = logging.getLogger(__name__)
 _served: OrderedDict[int, serving.Serving] = OrderedDict()
 _below = 0  # transaction: every decision before it is explained
-_broken: dict[UUID, int] = {}  # decisions that this process could not explain, and their transactions
+_broken: set[UUID] = set()  # decisions that this process could not explain
 
 
 def waiting() -> QuerySet[Decision]:
@@ -42,6 +42,7 @@ def waiting() -> QuerySet[Decision]:
 
 def pending() -> int:
     """Return how many decisions still owe an explanation."""
+    _pass_by()
     return waiting().count()
 
 
@@ -56,17 +57,15 @@ def overdue(now: datetime) -> list[str]:
 
 def explain_waiting(now: datetime) -> int:
     """Explain some of the decisions that wait, in one transaction; return how many. One process at a time does it."""
-    global _below
     with locks.alone("explanations") as mine:
         if not mine:
             return 0
-        oldest = _oldest_running()
+        _pass_by()
         rows = waiting().select_related("deployment__package__version__model", "deployment__package__policy")
         owing = list(rows.exclude(pk__in=_broken)[:AT_ONCE])
         found = [row for decision in owing if (row := _explained(decision, now))]
         if found:
             _add(found, now)
-        _below = min([oldest, *(decision.xid for decision in owing), *_broken.values()])
         return len(found)
 
 
@@ -88,10 +87,14 @@ def computed(runtime: Runtime, version: ModelVersion, vector: np.ndarray) -> run
     return runtimes.checked(found, runtime.flavour)
 
 
-def _oldest_running() -> int:
+def _pass_by() -> None:
+    """Never look again at decisions before the first that owes: of settled transactions none can appear there."""
+    global _below
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")
-        return int(cursor.fetchone()[0])
+        oldest = int(cursor.fetchone()[0])
+    first = waiting().values_list("xid", flat=True).first()
+    _below = oldest if first is None else min(oldest, first)
 
 
 def _explained(decision: Decision, now: datetime) -> Explanation | None:
@@ -103,7 +106,7 @@ def _explained(decision: Decision, now: datetime) -> Explanation | None:
             raise Mismatch(f"Its score is {decision.score!r}; computed again it is {float(explained.score[0])!r}.")
     except (Refusal, ValueError) as error:
         log.error("decision %s cannot be explained: %s", decision.pk, error)  # noqa: TRY400 - it says all
-        _broken[decision.pk] = decision.xid
+        _broken.add(decision.pk)
         return None
     said = answering.explanation(decision.deployment.package, runtime.flavour, explained)
     said["explained_by"] = runtime.explains_by
