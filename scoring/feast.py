@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from registry.refusals import Invalid
+
 _STRING, _INT64 = 2, 4  # feast.types.ValueType
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types of protobuf
 _TEXT, _INTEGERS, _DOUBLE, _FLOAT, _BOOLEAN = 2, (3, 4), 5, 6, 7  # fields of feast.types.Value
@@ -46,7 +48,12 @@ class Layout:
 
 
 def _integer(entity: str) -> int:
-    return int(entity) if entity.lstrip("-").isdecimal() and abs(int(entity)) < 1 << 63 else 0
+    try:
+        if abs(number := int(entity)) < 1 << 63:
+            return number
+    except ValueError:
+        pass
+    raise Invalid("`entity` is a whole number here: the online store's keys are int64.")
 
 
 def _views(names: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from governance.platform import libgomp
 from governance.platform.home import CannotStart, Home, write_whole
@@ -62,6 +63,12 @@ class Surroundings:
         """Where the tracking server keeps the files of runs."""
         return self.home.folder("tracking") / "artifacts"
 
+    @property
+    def _features(self) -> str:
+        """The online store unless another is named: the embedded broker's other database."""
+        path = urlsplit(self.broker).path
+        return f"unix://{path}?db=1" if self.broker.startswith("redis+socket:") else ""
+
     def of(self, process: str, role: str | None, *, keys: Iterable[str] = ()) -> dict[str, str]:
         """Return the whole environment of a process: its own database role, its own private keys."""
         folder = self.home.path
@@ -70,6 +77,7 @@ class Surroundings:
             "PUBLISHED_LOG": str(folder / "log-public"),
             "LOG_ANCHOR": str(folder / "log-anchor"),
             "LOG_POLICY_FILE": str(folder / "keys" / "log.policy"),
+            "FEATURES_URL": self._features,
             **inherited(),
             **shared(self.home),
             "PROCESS": process,

@@ -266,6 +266,12 @@ def test_keys_are_those_of_feast(told):
     assert layout.key(told["entity"]).hex() == told["key"]
 
 
+@pytest.mark.parametrize("entity", ["c-17", "", str(1 << 63)])
+def test_an_entity_that_is_no_number_is_not_taken_for_another(entity):
+    with pytest.raises(Invalid, match="whole number"):
+        feast.Layout("p", "k", integers=True).key(entity)
+
+
 def test_fields_and_values_are_those_of_feast():
     assert {name: feast.Layout("p", "k").fields([name])[0].hex() for name in FEAST["fields"]} == FEAST["fields"]
     for told in FEAST["values"]:
