@@ -19,6 +19,7 @@ PROCESS = env.choice(
         "checks",
         "drift",
         "monitors",
+        "explainer",
         "train",
         "webhooks",
         "governor",
@@ -94,7 +95,7 @@ TEMPLATES = [
 # windows; the sequencer's standby waits for its lock, and set-up and commands for whatever they need.
 _PATIENCE = {
     **{"web": 30, "scoring": 5, "governor": 60},
-    **dict.fromkeys(("worker", "intake", "checks", "drift", "monitors", "train", "webhooks"), 600),
+    **dict.fromkeys(("worker", "intake", "checks", "drift", "monitors", "explainer", "train", "webhooks"), 600),
 }
 DATABASES = {
     "default": env.database("DATABASE_URL", process=PROCESS, patience=_PATIENCE.get(PROCESS, 0))

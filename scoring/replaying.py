@@ -123,7 +123,10 @@ def _recorded(identities: Sequence[UUID]) -> Iterator[Recorded]:
 
 
 def ask(*, decision: Decision, by: User, now: datetime) -> ReplayRequest:
-    """Ask that a worker compute a decision again."""
+    """Ask that a worker compute a decision again; who asks while somebody waits for it already waits with them."""
+    waiting = ReplayRequest.objects.filter(decision=decision, replay=None).first()
+    if waiting:
+        return waiting
     with transaction.atomic():
         request = ReplayRequest.objects.create(decision=decision, asked_by=by, asked_at=now)
         facts = {"request": str(request.pk)}
