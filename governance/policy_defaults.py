@@ -20,6 +20,8 @@ _CHECKS: dict[str, Any] = {
         "golden_difference": {"fail_above": 1e-12, "warn_above": 0, "minimum_n": 100},
         "online_batch_difference": {"fail_above": 0, "minimum_n": 100},
         "unscorable_share": {"fail_above": 0.05, "warn_above": 0.01},
+        # Each reason of a decision is what the library itself would give, within 1e-9 (XGBoost: 1e-5).
+        "explanation_mismatches": {"fail_above": 0},
     },
     "safety": {
         # Nothing that is served holds a pickle, so a warning here is about what lies beside the model.

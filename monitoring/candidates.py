@@ -31,7 +31,8 @@ class Candidate:
     def runtime(self) -> runtimes.Runtime:
         """The model, loaded anew from its verified bytes by the code that serves."""
         files = artifacts.files(self.version.artifact)
-        return runtimes.load(self.version.flavour, files, self.version.lineage["model_file"], len(self.schema.columns))
+        told = (self.version.flavour, files, self.version.lineage["model_file"], len(self.schema.columns))
+        return runtimes.load(*told, library=runtimes.by_library(self.version.lineage))
 
     @cached_property
     def every_row(self) -> pd.DataFrame:

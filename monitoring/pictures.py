@@ -31,6 +31,8 @@ LOWER_IS_BETTER = {
     "golden_difference",
     "golden_mismatches",
     "online_batch_difference",
+    "explanation_difference",
+    "explanation_mismatches",
     "drifted_columns",
     "drifted_share",
     "largest_psi",

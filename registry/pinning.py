@@ -50,8 +50,8 @@ def _pause(registration: Any) -> timedelta:
 def perform(registration: Registration, *, now: datetime, trial: Trial) -> None:
     """Bring a registration to its end; nothing when it has one, when another worker is at it, or when it must wait.
 
-    `trial`: scans the files in a folder and loads the model (its flavour, file, number of features) for the first time,
-    where that harms nobody.
+    `trial`: scans the files in a folder, loads the model (its flavour, file, number of features) for the first time and
+    proves how it is explained, where that harms nobody.
     """
     with locks.alone(_lease(registration)) as mine:
         ended = Registration.objects.filter(pk=registration.pk).exclude(version=None, refusal=None).exists()
@@ -98,6 +98,7 @@ def _pin(registration: Registration, now: datetime, trial: Trial) -> ModelVersio
     known = {
         **offered.inputs,
         "scan": found["scan"],
+        "explanation": found.get("explanation"),
         "source": registration.source,
         "run_id": offered.run_id,
         "model_id": offered.model_id,

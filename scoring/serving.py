@@ -215,7 +215,8 @@ def load(deployment: Deployment) -> Serving:
     version = deployment.package.version
     schema = Schema.load(version.schema)
     files = artifacts.files(version.artifact)
-    runtime = runtimes.load(version.flavour, files, version.lineage["model_file"], len(schema.columns))
+    library = runtimes.by_library(version.lineage)
+    runtime = runtimes.load(version.flavour, files, version.lineage["model_file"], len(schema.columns), library=library)
     return Serving(deployment, deployment.package, schema, runtime)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from registry.refusals import Unavailable
 
 _ROOT = Path(__file__).resolve().parent.parent
-_KEPT = ("PATH", "LD_LIBRARY_PATH", "LANG")
+_KEPT = ("PATH", "LD_LIBRARY_PATH", "LANG", "NUMBA_CACHE_DIR")
 PATIENCE = 180  # seconds; it bounds each model by itself, this is for itself
 _running: list[subprocess.Popen[str]] = []
 

@@ -36,6 +36,7 @@ def shared(home: Home) -> dict[str, str]:
     told = {
         "COUNTERSIGN_HOME": str(home.path),
         "SECRET_KEY_FILE": str(home.secret_file("secret_key")),
+        "NUMBA_CACHE_DIR": str(home.path / "machine-code"),  # of explanations, compiled once
     }
     if path := libgomp.library_path(home):
         told["LD_LIBRARY_PATH"] = ":".join(filter(None, (path, os.environ.get("LD_LIBRARY_PATH"))))

@@ -1,4 +1,7 @@
-"""Same input, same answer: against the record, one by one and in batch, and against the champion."""
+"""Same input, same answer: against the record, one by one and in batch, against the champion, and in its reasons."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +17,14 @@ def measure(
     champion: np.ndarray | None,
     budget: float,
     unscorable: int = 0,
+    explained: Mapping[str, Any] | None = None,
 ) -> Measured:
     """Measure reproduction of scores.
 
     `golden`: scores as recorded by the author and as the reloaded model gives them; `batch`: scores of n rows
     at once; `online`: of the first of them, sent one by one as JSON; `champion`: its scores of the same n rows;
-    `unscorable`: how many rows of the holdout were left out because serving would refuse them.
+    `unscorable`: how many rows of the holdout were left out because serving would refuse them; `explained`: how the
+    served explanation of `rows` rows differs from the library's (`library`, `compiled`, `margin`, `mismatches`).
     """
     total = len(batch) + unscorable
     measurements = [
@@ -32,6 +37,11 @@ def measure(
         measurements.append(Measurement("golden_mismatches", float((recorded != now).sum()), len(recorded)))
     measurements.append(Measurement("online_batch_difference", _largest(online, batch[: len(online)]), len(online)))
     evidence: dict[str, object] = {"golden_rows": len(golden[0]) if golden else 0, "online_rows": len(online)}
+    if explained is not None:
+        evidence["explanation"] = dict(explained)
+        n = explained["rows"]
+        measurements.append(Measurement("explanation_difference", explained["library"], n))
+        measurements.append(Measurement("explanation_mismatches", float(explained["mismatches"]), n))
     if champion is not None:
         flips = _flagged(batch, budget) != _flagged(champion, budget)
         measurements.append(Measurement("decision_flips", float(flips.mean()), len(batch)))

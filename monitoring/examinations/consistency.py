@@ -1,4 +1,4 @@
-"""Whether the candidate repeats itself, by the very code that serves."""
+"""Whether the candidate repeats itself, and is explained as its library would, by the very code that serves."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,8 +10,10 @@ from monitoring.candidates import Candidate
 from monitoring.checks import consistency
 from monitoring.measurement import Measured
 from scoring import runtimes
+from scoring.runtimes import proof
 
 ONLINE_ROWS = 300  # rows sent one by one as JSON to compare with the batch
+EXPLAINED_ROWS = 1000  # rows of the holdout whose explanation is compared with the library's
 
 
 def measure(candidate: Candidate, rules: Mapping[str, Any]) -> Measured:
@@ -27,4 +29,5 @@ def measure(candidate: Candidate, rules: Mapping[str, Any]) -> Measured:
         champion=candidate.champion_scores,
         budget=rules["review_budget"],
         unscorable=len(candidate.every_row) - len(candidate.holdout),
+        explained=proof.proven(candidate.runtime, candidate.vectors[:EXPLAINED_ROWS]).dump(),
     )

@@ -7,7 +7,7 @@ libraries of the models it serves. What a runtime says of a row has the same bit
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -86,6 +86,11 @@ def load(flavour: str, files: Mapping[str, bytes], model_file: str, features: in
             "`worker` names beside this server, or serve a LightGBM or XGBoost model."
         ) from error
     return runtime
+
+
+def by_library(lineage: Mapping[str, Any]) -> bool:
+    """Say whether a version's own record tells that its library explains it, since ours was not proven on it."""
+    return bool(lineage.get("explanation", {}).get("by") == "library")
 
 
 def checked(explained: Explained, flavour: str) -> Explained:

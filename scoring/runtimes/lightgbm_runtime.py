@@ -19,7 +19,7 @@ class Booster:
     flavour, explains_inline = flavour, True
 
     def __init__(self, booster: lightgbm.Booster, explainer: Explainer | None) -> None:
-        self.booster, self.explainer = booster, explainer
+        self.model, self.explainer = booster, explainer
         self.explains_by = "quadrature" if explainer else "library"
         self._row = {raw: SingleRow(booster, raw=raw) for raw in (False, True)}
 
@@ -30,7 +30,7 @@ class Booster:
     def _predicted(self, rows: np.ndarray, *, raw: bool) -> np.ndarray:
         if len(rows) == 1:
             return self._row[raw].predict(rows)
-        return np.asarray(self.booster.predict(rows, raw_score=raw, num_threads=1))
+        return np.asarray(self.model.predict(rows, raw_score=raw, num_threads=1))
 
     def explain(self, rows: np.ndarray) -> Explained:
         """Return path-dependent TreeSHAP (Lundberg et al. 2020) in log-odds."""
@@ -47,7 +47,7 @@ class Booster:
 
     def contributions(self, rows: np.ndarray) -> tuple[float, np.ndarray]:
         """Return base and attributions as the library gives them."""
-        found = np.asarray(self.booster.predict(rows, pred_contrib=True, num_threads=1))
+        found = np.asarray(self.model.predict(rows, pred_contrib=True, num_threads=1))
         return float(found[0, -1]), found[:, :-1]
 
 
@@ -69,5 +69,7 @@ def _demand_served(text: str) -> None:
     name, *parameters = objective.split(" ")
     if name not in _OBJECTIVES or any(word.startswith("sigmoid:") and word != "sigmoid:1" for word in parameters):
         raise Invalid(f"Only binary classifiers are served; this booster says {objective or 'no objective'!r}.")
+    if "\naverage_output" in text:
+        raise Invalid("Attributions of boosting=rf do not add up in LightGBM; train with gbdt or dart.")
     if "\nis_linear=1" in text:
         raise Invalid("Trees with linear models in their leaves have no exact explanation; train without linear_tree.")

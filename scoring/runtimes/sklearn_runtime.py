@@ -5,7 +5,8 @@ in closed form; trees and forests by quadrature, or by shap where they are of an
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -74,16 +75,18 @@ class Trees:
     def __init__(self, model: Any, *, library: bool) -> None:
         self.model = model
         self.boosted = isinstance(model, GradientBoostingClassifier | HistGradientBoostingClassifier)
+        if not self.boosted:
+            model.n_jobs = 1  # threads would add the trees up in the order in which they end
         ours = readers.explainer(lambda: _READERS[type(model)](model), library=library)
         self.explains_by = "quadrature" if ours else "library"
-        self.explainer = ours or importlib.import_module("scoring.runtimes.shap_library").Explainer(model)
+        self.explainer = ours or _by_shap(model)
 
     def score(self, rows: np.ndarray) -> Scored:
-        """Return the model's own probabilities, each row by itself."""
-        score = _one_by_one(lambda row: self.model.predict_proba(row)[0, 1], rows)
-        if not self.boosted:
-            return Scored(score, score, "identity")
-        return Scored(score, _one_by_one(lambda row: np.ravel(self.model.decision_function(row))[0], rows), "logit")
+        """Return the model's own probabilities: trees add up row by row, so a row has the same bits among others."""
+        with _taken():
+            score = np.array(self.model.predict_proba(rows)[:, 1])
+            margin = np.ravel(self.model.decision_function(rows)) if self.boosted else score
+        return Scored(score, margin, "logit" if self.boosted else "identity")
 
     def explain(self, rows: np.ndarray) -> Explained:
         """Return path-dependent TreeSHAP."""
@@ -93,6 +96,15 @@ class Trees:
     def explain_slowly(self, rows: np.ndarray, background: np.ndarray) -> Explained:
         """Return the same, which needs no background."""
         return self.explain(rows)
+
+    def contributions(self, rows: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return base and attributions as shap gives them."""
+        explainer = _by_shap(self.model)
+        return explainer.base, explainer.attributions(rows)
+
+
+def _by_shap(model: Any) -> Any:
+    return importlib.import_module("scoring.runtimes.shap_library").Explainer(model)
 
 
 def load(data: bytes, features: int, *, library: bool) -> Linear | Trees:
@@ -124,8 +136,15 @@ def _parts(model: object) -> tuple[object, Pipeline | None]:
 
 def _one_by_one(ask: Callable[[np.ndarray], float], rows: np.ndarray) -> np.ndarray:
     """Ask for each row by itself: the sums of a batch depend on its size and layout in the last bit."""
-    try:
+    with _taken():
         return np.array([ask(row[None]) for row in rows], dtype=np.float64)
+
+
+@contextmanager
+def _taken() -> Iterator[None]:
+    """Say what to do where scikit-learn refuses a row."""
+    try:
+        yield
     except ValueError as error:
         raise Invalid(
             f"The model does not take such a row: {str(error).splitlines()[0]} Send every feature it was trained on, "

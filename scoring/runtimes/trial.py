@@ -1,8 +1,9 @@
-"""A process that scans a model's files and loads the model for the first time: it may die of it, and nobody else does.
+"""A process that scans a model's files, loads the model and proves its explanation: it may die of it, nobody else does.
 
 It has no credential in its environment, no network where the kernel lets it give that up, and for each model a child of
 its own with bounds on memory and time. It reads a line of JSON for each (folder, flavour, file, features) and answers
-with one: `scan`; `refused`, why the model cannot be served; `died`, of what the child died.
+with one: `scan`; `refused`, why the model cannot be served; `explanation`, how it is explained and what proved that;
+`died`, of what the child died.
 """
 
 import ctypes
@@ -20,6 +21,8 @@ from typing import Any
 from registry.intake import scanning
 from registry.refusals import Refusal
 from scoring import runtimes
+from scoring.runtimes import proof
+from scoring.treeshap import explainer
 
 SECONDS = 120  # that a model has to be scanned and loaded
 MEMORY = 8 * 1024**3  # bytes of address space
@@ -33,15 +36,15 @@ _NEWUSER, _NEWNET = 0x10000000, 0x40000000  # CLONE_NEWUSER, CLONE_NEWNET of sch
 
 
 def examine(folder: Path, flavour: str, file: str, features: int) -> dict[str, Any]:
-    """Scan a model's files and, if a runtime serves its flavour and nothing stands against it, load it."""
+    """Scan a model's files and, if a runtime serves its flavour and nothing stands against it, load and explain it."""
     scan = scanning.scan(folder)
     if scan.bombs or scan.dangerous or not features or flavour not in runtimes.FLAVOURS:
         return {"scan": scan.dump()}
     try:
-        runtimes.load(flavour, {file: (folder / file).read_bytes()}, file, features)
+        runtime = runtimes.load(flavour, {file: (folder / file).read_bytes()}, file, features)
     except Refusal as refusal:
         return {"scan": scan.dump(), "refused": refusal.detail}
-    return {"scan": scan.dump(), "refused": ""}
+    return {"scan": scan.dump(), "refused": "", "explanation": proof.explanation(runtime)}
 
 
 def attempt(asked: dict[str, Any]) -> dict[str, Any]:
@@ -101,6 +104,8 @@ def main() -> None:
         if asked["flavour"] in runtimes.FLAVOURS:  # before the fork: once, however many models
             with suppress(ModuleNotFoundError):  # the load says which
                 importlib.import_module(f"scoring.runtimes.{asked['flavour']}_runtime")
+                explainer.compile_all()
+                importlib.import_module("scoring.runtimes.shap_library")
         answers.write(json.dumps({**attempt(asked), "network": not isolated}) + "\n")
 
 

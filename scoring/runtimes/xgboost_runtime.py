@@ -18,7 +18,7 @@ class Booster:
     flavour, explains_inline = flavour, True
 
     def __init__(self, booster: xgboost.Booster, explainer: Explainer | None) -> None:
-        self.booster, self.explainer = booster, explainer
+        self.model, self.explainer = booster, explainer
         self.explains_by = "quadrature" if explainer else "library"
         self._rows = {raw: Rows(booster, raw=raw) for raw in (False, True)}
 
@@ -42,9 +42,9 @@ class Booster:
     def contributions(self, rows: np.ndarray) -> tuple[float, np.ndarray]:
         """Return base and attributions as the library gives them."""
         matrix = xgboost.DMatrix(
-            rows, feature_names=self.booster.feature_names, feature_types=self.booster.feature_types, nthread=1
+            rows, feature_names=self.model.feature_names, feature_types=self.model.feature_types, nthread=1
         )
-        found = np.asarray(self.booster.predict(matrix, pred_contribs=True), dtype=np.float64)
+        found = np.asarray(self.model.predict(matrix, pred_contribs=True), dtype=np.float64)
         return float(found[0, -1]), found[:, :-1]
 
 
