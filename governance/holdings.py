@@ -33,12 +33,21 @@ from registry.models import (
     Policy,
     Prose,
 )
-from scoring import commitments, decisions, explaining, outcomes, overrides
+from scoring import asking, commitments, decisions, explaining, outcomes, overrides
 from scoring.events import Event as Scoring
 from scoring.models import Decision, Deployment, Drain, Explanation, Outcome, Override
 
 _BATCH = 2000
 _COMMITTED = ("deployment", "inputs", "answer", "outcome", "override", "explanation")  # facts about decisions
+# No entry tells of request ids: they and the decisions are held against each other.
+_TAKEN = """
+SELECT d.id FROM scoring_decision d LEFT JOIN scoring_requestkey k USING (model_id, request_id)
+WHERE d.request_id IS NOT NULL AND (k.decision_id, k.request_digest) IS DISTINCT FROM (d.id, d.request_digest)
+"""
+_TAKING = """
+SELECT k.decision_id FROM scoring_requestkey k LEFT JOIN scoring_decision d ON d.id = k.decision_id
+WHERE (d.model_id, d.request_id) IS DISTINCT FROM (k.model_id, k.request_id)
+"""
 Said = tuple[Any, ...]  # what an entry says of a record, in a form that its row gives too
 
 
@@ -168,6 +177,10 @@ def findings() -> Iterator[str]:
         yield from _each(Scoring.OUTCOME_RECORDED, Outcome.objects.all(), _outcome)
         yield from _each(Scoring.OVERRIDE_RECORDED, Override.objects.all(), _override)
         yield from _each(Scoring.DECISION_EXPLAINED, Explanation.objects.select_related("decision"), _explanation)
+        yield from (f"decision {key}: its request_id is not taken by it" for key in _found(_TAKEN))
+        yield from (
+            f"decision {key}: a request_id is taken by it that it was not asked under" for key in _found(_TAKING)
+        )
 
 
 def _compared(kind: Kind) -> Iterator[str]:
@@ -207,6 +220,12 @@ def _batches(rows: QuerySet[Any]) -> Iterator[list[Any]]:
         yield some
 
 
+def _found(query: str) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        return [key for (key,) in cursor.fetchall()]
+
+
 def _facts(entry: LedgerEntry) -> Said:
     said = ledger.facts_of(entry)
     return tuple(said.get(name) for name in _COMMITTED)
@@ -218,8 +237,9 @@ def _answer(row: Decision) -> Said:
     answered = decisions.answer_of(row)
     repeated = (answered.get("score"), answered.get("band"), answered.get("attributions"))
     # Monitors read these columns, which repeat parts of the answer's bytes.
-    same = repeated == (row.score, row.band, row.attributions)
-    return _facts_in(deployment=row.deployment_id, inputs=inputs, answer=answer if same else "")
+    as_answered = repeated == (row.score, row.band, row.attributions)
+    as_asked = row.request_digest == asking.digest(row.entity, bytes(row.inputs))
+    return _facts_in(deployment=row.deployment_id, inputs=inputs, answer=answer if as_answered and as_asked else "")
 
 
 def _outcome(row: Outcome) -> Said:

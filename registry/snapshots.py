@@ -48,7 +48,7 @@ def taken(
         return
     with artifacts.scratch() as spool:
         writing.write(source.batches(), source.schema, spool)
-        yield _measured(spool, source.format, _digest(file), told)
+        yield _measured(spool, source.format, digest(file), told)
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def changed(snapshot: Snapshot, change: Change, *, told: Told = quiet) -> Iterat
     first = next(batches)
     with artifacts.scratch() as spool:
         writing.write(_all(first, batches), first.schema, spool)
-        yield _measured(spool, snapshot.format, snapshot.original or _digest(snapshot.file), told)
+        yield _measured(spool, snapshot.format, snapshot.original or digest(snapshot.file), told)
 
 
 def _changed(source: Parquet, change: Change, told: Told) -> Iterator[pa.RecordBatch]:
@@ -96,9 +96,10 @@ def _edges(parquet: Parquet) -> dict[str, np.ndarray]:
     return {name: histograms.edges(np.concatenate([np.empty(0), *found])) for name, found in parts.items()}
 
 
-def _digest(file: IO[bytes]) -> str:
+def digest(file: IO[bytes]) -> str:
+    """Return the hexadecimal SHA-256 of a whole file."""
     file.seek(0)
-    digest = hashlib.sha256()
+    found = hashlib.sha256()
     while piece := file.read(1 << 20):
-        digest.update(piece)
-    return digest.hexdigest()
+        found.update(piece)
+    return found.hexdigest()

@@ -58,12 +58,17 @@ def read(
     if not (schema.online and isinstance(features, Mapping)):
         vector = schema.vector(features)
         inputs = _dumped({**sent, "features": dict(features)})
-        return Asked(features, vector, inputs, _digest(entity, inputs), request_id, entity)
+        return Asked(features, vector, inputs, digest(entity, inputs), request_id, entity)
     found = online.complete(schema.online, features, entity, now, store)
     vector = _known(schema, found.features).vector(found.features) if found.fallback else schema.vector(found.features)
     kept = {**sent, "features": found.features, **({"online": found.read} if found.read else {})}
-    digest = _digest(entity, _dumped({**sent, "features": dict(features)}))
-    return Asked(found.features, vector, _dumped(kept), digest, request_id, entity, found.fallback)
+    asked = digest(entity, _dumped({**sent, "features": dict(features)}))
+    return Asked(found.features, vector, _dumped(kept), asked, request_id, entity, found.fallback)
+
+
+def digest(entity: str, inputs: bytes) -> str:
+    """Return what two requests under one request_id must have in common, hexadecimal: about whom, and what."""
+    return hashlib.sha256(entity.encode() + b"\0" + inputs).hexdigest()
 
 
 def _known(schema: Schema, features: Mapping[str, Any]) -> Schema:
@@ -74,10 +79,6 @@ def _known(schema: Schema, features: Mapping[str, Any]) -> Schema:
 
 def _dumped(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-
-
-def _digest(entity: str, inputs: bytes) -> str:
-    return hashlib.sha256(entity.encode() + b"\0" + inputs).hexdigest()
 
 
 def read_all(schema: Schema, rows: Any, *, now: datetime) -> list[Asked]:

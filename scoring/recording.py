@@ -20,15 +20,14 @@ COLUMNS = (
     *("inputs", "answer", "inputs_salt", "answer_salt"),
 )
 _PLACE = {name: f"${place}" for place, name in enumerate(COLUMNS, start=1 + len(ledger.COLUMNS))}
-_KEY = """
-, keyed AS (
-    INSERT INTO scoring_requestkey (model_id, request_id, decision_id, request_digest)
-    SELECT {model_id}::uuid, {request_id}::varchar, {id}::uuid, {request_digest}::varchar WHERE {request_id} IS NOT NULL
-)
-""".format(**_PLACE)
+KEY = (
+    ", keyed AS (INSERT INTO scoring_requestkey (model_id, request_id, decision_id, request_digest)"
+    " SELECT {model_id}::uuid, {request_id}::varchar, {id}::uuid, {request_digest}::varchar"
+    " WHERE {request_id} IS NOT NULL)"
+).format(**_PLACE)
 STATEMENT = ledger.beside(
     "countersign_decision",
-    f"{_KEY} INSERT INTO scoring_decision ({', '.join(COLUMNS)}) VALUES ({', '.join(_PLACE.values())}) RETURNING xid",  # noqa: S608
+    f"{KEY} INSERT INTO scoring_decision ({', '.join(COLUMNS)}) VALUES ({', '.join(_PLACE.values())}) RETURNING xid",  # noqa: S608
     binary=[name not in _TEXTS for name in COLUMNS],
 )
 TAKEN = "scoring_requestkey_pkey"  # the constraint that a request_id violates when a decision has it already

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+from django.conf import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 120
@@ -79,6 +80,13 @@ class Platform:
             return url
         password = (self.home / "secrets" / role).read_text().strip()
         return f"postgresql://{role}:{password}@{url.partition('@')[2]}"
+
+
+def own_database(url: str, name: str | None = None) -> str:
+    """Return the address of this test's database, or of one of another name, for a program of its own."""
+    base, _, query = url.partition("?")
+    name = name or settings.DATABASES["default"]["NAME"]
+    return f"{base.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
 
 
 def free_port() -> int:

@@ -23,6 +23,7 @@ _INHERITED = (
 _STORES = ("web", "scoring", "checks", "drift", "monitors", "explainer", "train")  # who reads or writes artifacts
 _COMMANDS = "commands.json"
 _OWNERS = ("migrate", "setup_platform", "adopt_policy", "recover_log")  # commands that no server's role may do
+_SCORERS = ("score_file",)  # commands that decide, as the scoring process does
 _ALONE = ("log_tools", "verify_log", "witness")  # commands that read files and open no database
 
 
@@ -108,6 +109,7 @@ class Surroundings:
         """Keep what `manage.py` needs to work on this platform while it runs."""
         told = {
             "app": self.of("setup", "app"),
+            "scoring": self.of("scoring", "scoring"),
             "migrator": self.of("setup", "migrator", keys=("log", "warrant", "webhook")),
         }
         write_whole(self.home.folder("secrets") / _COMMANDS, json.dumps(told))
@@ -133,4 +135,5 @@ def of_command(words: Sequence[str]) -> dict[str, str]:
             "or set DATABASE_URL and what else .env.example names."
         )
     told: dict[str, dict[str, str]] = json.loads(path.read_text())
-    return told["migrator" if words[:1] and words[0] in _OWNERS else "app"]
+    roles = {**dict.fromkeys(_OWNERS, "migrator"), **dict.fromkeys(_SCORERS, "scoring")}
+    return told[roles.get(words[0], "app") if words else "app"]

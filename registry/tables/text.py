@@ -24,7 +24,7 @@ class Text:
 
     def __init__(self, file: IO[bytes], told: Told) -> None:
         self.file, self.told = file, told
-        self.separator = _separator(file)
+        self.separator, self.rows = _separator(file), 0  # rows: known once they are settled
         with _readable():
             self.names = [name.strip() for name in self._opened(Borrowed(file), []).schema.names]
         self.schema = pa.schema([(name, pa.string()) for name in self.names])
@@ -39,7 +39,7 @@ class Text:
             survey.add(batch)
         if not survey.rows:
             raise Invalid("The file has a header but no rows. Send the rows too.")
-        self.schema = pa.schema(survey.found())
+        self.schema, self.rows = pa.schema(survey.found()), survey.rows
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the rows in batches, each column in its type."""

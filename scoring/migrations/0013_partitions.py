@@ -163,6 +163,7 @@ class Migration(migrations.Migration):
                 (
                     "decision",
                     models.ForeignKey(
+                        db_constraint=False,
                         db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="+",
@@ -181,6 +182,6 @@ class Migration(migrations.Migration):
                 ),
             ],
         ),
-        run(KEYS, "SET CONSTRAINTS ALL IMMEDIATE"),
+        run(KEYS),
         AppendOnly("RequestKey"),
     ]

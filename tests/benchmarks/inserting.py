@@ -18,6 +18,8 @@ from tests.installations import Installation
 
 SECONDS, ROUNDS = 3, 5
 WRITERS = (8, 32)
+PARTS = 24
+FLAT = "bench_decision"
 _WAITS = """
 SELECT locktype FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 WHERE NOT l.granted AND a.application_name = 'pgbench'
@@ -26,15 +28,46 @@ WHERE NOT l.granted AND a.application_name = 'pgbench'
 
 def compare(at: Installation) -> dict:
     """Return transactions per second with and without entries by number of writers: medians, and of their ratios."""
-    return {str(writers): _compared(at, writers) for writers in WRITERS}
+    return {str(writers): _compared(at, writers, "with", "without") for writers in WRITERS}
 
 
-def _compared(at: Installation, writers: int) -> dict:
-    found: dict[str, list[float]] = {"with": [], "without": []}
+def partitioned(at: Installation) -> dict:
+    """Return the same of decisions with a request id, in `PARTS` monthly partitions and in one table as it once was.
+
+    `added_us`: what partitions and the table of request ids add to one decision (µs at one writer, which waits alone).
+    """
+    _prepare(at)
+    found = {str(writers): _compared(at, writers, "keyed", "flat") for writers in (1, *WRITERS)}
+    alone = found["1"]
+    return found | {"added_us": round(1e6 / alone["keyed"] - 1e6 / alone["flat"], 1)}
+
+
+def _prepare(at: Installation) -> None:
+    """Make the table of before, and as many partitions as two years have."""
+    with at.connect() as connection:
+        connection.execute(
+            f"CREATE TABLE {FLAT} (LIKE scoring_decision INCLUDING ALL, UNIQUE (model_id, request_id),"
+            " FOREIGN KEY (model_id) REFERENCES registry_registeredmodel DEFERRABLE INITIALLY DEFERRED,"
+            " FOREIGN KEY (deployment_id) REFERENCES scoring_deployment DEFERRABLE INITIALLY DEFERRED)"
+        )
+        connection.execute(f"GRANT ALL ON {FLAT} TO countersign_scoring")
+        connection.execute("GRANT EXECUTE ON FUNCTION countersign_first_id(timestamp) TO countersign_scoring")
+        for ahead in range(5, PARTS):
+            first, ending = (
+                f"date_trunc('month', now()::timestamp) + interval '{n} month'" for n in (ahead, ahead + 1)
+            )
+            connection.execute(
+                f"DO $$ BEGIN EXECUTE format('CREATE TABLE bench_%s PARTITION OF scoring_decision FOR VALUES FROM (%L)"
+                f" TO (%L)', {ahead}, countersign_first_id({first}), countersign_first_id({ending})); END $$"
+            )
+
+
+def _compared(at: Installation, writers: int, one: str, other: str) -> dict:
+    found: dict[str, list[float]] = {one: [], other: []}
     for turn in range(ROUNDS):
-        for name in ("with", "without") if turn % 2 else ("without", "with"):
+        for name in (one, other) if turn % 2 else (other, one):
             found[name].append(run(at, name, writers, SECONDS))
-    ratio = statistics.median(a / b for a, b in zip(found["with"], found["without"], strict=True))
+    ratio = statistics.median(a / b for a, b in zip(found[one], found[other], strict=True))
     return {name: round(statistics.median(rates)) for name, rates in found.items()} | {"ratio": round(ratio, 3)}
 
 

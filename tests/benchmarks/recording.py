@@ -1,7 +1,8 @@
 """What a scoring process spends on the ledger for one decision, and the SQL that it sends.
 
 `python -m tests.benchmarks.recording FOLDER` in the environment of an installation: makes a champion there, prints
-figures as JSON, and leaves pgbench scripts in FOLDER: `without.sql` records a decision, `with.sql` its entry too.
+figures as JSON, and leaves pgbench scripts in FOLDER: `without.sql` records a decision, `with.sql` its entry too,
+`keyed.sql` also its request id; `flat.sql` does what `keyed.sql` does on a table that is not partitioned (FLAT).
 """
 
 import json
@@ -22,14 +23,19 @@ from registry import ledger, prepared  # noqa: E402
 from scoring import recording, serving  # noqa: E402
 from scoring.models import Decision  # noqa: E402
 from tests import builders  # noqa: E402
+from tests.benchmarks.inserting import FLAT  # noqa: E402
 
 ROUNDS, DECISIONS = 21, 200
+
 _ENTERING, _DECIDING = recording.STATEMENT.sql.removeprefix("WITH entered AS (").split(") INSERT INTO scoring")
 _ALONE = re.sub(r"\$(\d+)", lambda found: f"${int(found[1]) - len(ledger.COLUMNS)}", f"INSERT INTO scoring{_DECIDING}")
 ALONE = prepared.Statement("alone", _ALONE, binary=recording.STATEMENT.formats[len(ledger.COLUMNS) :])
 # What differs between two decisions, and the entry's bytes, are made anew each time by the database, which costs more
 # than taking them from a client.
-_NEW = "WITH new AS MATERIALIZED (SELECT gen_random_uuid() AS id, clock_timestamp() AS at)"
+_NEW = (
+    "WITH new AS MATERIALIZED (SELECT (left(countersign_first_id(clock_timestamp() AT TIME ZONE 'UTC')::text, 14)"
+    " || substr(gen_random_uuid()::text, 15))::uuid AS id, clock_timestamp() AS at)"
+)
 _AT = """to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:' || 'MI:' || 'SS.US') || '+00:' || '00'"""
 
 
@@ -76,14 +82,22 @@ def write_scripts(folder: Path, sample: Decision) -> None:
     """Write the statements of one decision as pgbench scripts: what scoring sends, with values in it."""
     row = fresh(sample)
     given = {name: getattr(row, name) for name in recording.COLUMNS} | {"id": _Sql("id"), "at": _Sql("at")}
-    theirs = [_literal(value) for value in given.values()]
     entry = ledger.of([sample.id]).get()
     ours = ["id", *(_literal(value) for value in (entry.log, entry.event)), "'decision:' || id", _literal(entry.actor)]
     ours += ["at", f"convert_to({_bytes(json.loads(bytes(entry.bytes)))}, 'UTF8')"]
-    for name, statement, values in (("with", recording.STATEMENT, [*ours, *theirs]), ("without", ALONE, theirs)):
-        text = re.sub(r"VALUES \(([$0-9, ]+)\)", r"SELECT \1 FROM new", statement.sql)
-        text = re.sub(r"\$(\d+)", lambda found, values=values: values[int(found[1]) - 1], text)
-        text = f"{_NEW}, {text.removeprefix('WITH ')}" if name == "with" else f"{_NEW} {text}"
+    keyed = given | {"request_id": _Sql("'r' || id")}
+    flat = recording.STATEMENT.sql.replace(recording.KEY, "").replace("INTO scoring_decision", f"INTO {FLAT}")
+    for name, sql, before, values in (
+        ("with", recording.STATEMENT.sql, ours, given),
+        ("without", ALONE.sql, [], given),
+        ("keyed", recording.STATEMENT.sql, ours, keyed),
+        ("flat", flat, ours, keyed),
+    ):
+        literals = [*before, *(_literal(value) for value in values.values())]
+        text = re.sub(r"VALUES \(([$0-9, ]+)\)", r"SELECT \1 FROM new", sql)
+        text = re.sub(r" WHERE (\$\d+ IS NOT NULL)", r" FROM new WHERE \1", text)
+        text = re.sub(r"\$(\d+)", lambda found, literals=literals: literals[int(found[1]) - 1], text)
+        text = f"{_NEW}, {text.removeprefix('WITH ')}" if before else f"{_NEW} {text}"
         (folder / f"{name}.sql").write_text(f"\\set n :n + 1\nBEGIN;\n{text};\nCOMMIT;\n")
 
 

@@ -90,6 +90,33 @@ def test_inputs_that_were_exchanged_are_found(served):
     assert said.splitlines()[0] == f"decision {served.pk}: is not as it was entered"
 
 
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("DELETE FROM scoring_requestkey", "is not taken by it"),
+        ("UPDATE scoring_requestkey SET request_digest = 'x'", "is not taken by it"),
+        ("UPDATE scoring_requestkey SET request_id = 'other'", "that it was not asked under"),
+    ],
+)
+def test_a_request_id_that_was_freed_or_given_away_is_found(committed, sql, said):
+    builders.a_champion(committed)
+    decision = builders.a_decision(committed, request_id="r-1")
+    assert verified()[1]
+    tampered(("scoring_requestkey", sql))
+    found, content = verified()
+    assert not content
+    assert f"decision {decision.pk}: " in found
+    assert said in found
+
+
+@pytest.mark.parametrize("column", ["entity", "request_digest"])
+def test_another_customer_or_request_is_found_at_a_decision(served, column):
+    tampered(("scoring_decision", f"UPDATE scoring_decision SET {column} = 'x'"))
+    said, content = verified()
+    assert not content
+    assert f"decision {served.pk}: is not as it was entered" in said
+
+
 @pytest.mark.parametrize("model", [Decision, Outcome])
 def test_a_row_without_an_entry_is_found(served, model):
     table = model._meta.db_table

@@ -8,7 +8,6 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from registry import datasets, retention
@@ -117,7 +116,7 @@ def test_a_killed_import_leaves_nothing_and_can_be_repeated(committed, tmp_path)
     frame.to_csv(tmp_path / "rows.csv", index=False)
     command = [sys.executable, "manage.py", "import_dataset", str(tmp_path / "rows.csv"), "--yes"]
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
-    environment["DATABASE_URL"] = _test_database(environment["DATABASE_URL"])
+    environment["DATABASE_URL"] = running.own_database(environment["DATABASE_URL"])
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     environment["SCRATCH"] = str(scratch)
@@ -130,9 +129,3 @@ def test_a_killed_import_leaves_nothing_and_can_be_repeated(committed, tmp_path)
     assert not Dataset.objects.exists()
     assert not LedgerEntry.objects.filter(event="dataset.registered").exists()
     assert list(scratch.iterdir()) == []
-
-
-def _test_database(url: str) -> str:
-    base, _, query = url.partition("?")
-    name = settings.DATABASES["default"]["NAME"]
-    return f"{base.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
