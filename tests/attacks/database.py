@@ -17,7 +17,8 @@ CHANGES = ("UPDATE {} SET {key} = {key}", "DELETE FROM {}", "TRUNCATE {} CASCADE
 def append_only() -> dict[str, str]:
     """Return each append-only table and its first column."""
     models = [model for name in privileges.APPS for model in apps.get_app_config(name).get_models()]
-    return {m._meta.db_table: m._meta.pk.column for m in models if m._meta.db_table not in privileges.UPDATES}
+    tables = {m._meta.db_table: m._meta.local_concrete_fields[0].column for m in models}
+    return {table: key for table, key in tables.items() if table not in privileges.UPDATES}
 
 
 def changed(session, words: str, before: str = "SELECT 1") -> str:

@@ -43,6 +43,7 @@ def measure(at: Installation) -> dict:
     found["inserts"][AT_WORK] = inserting.compare(at)
     sequencing.until(lambda: sequencing.published(at) == sequencing._count(at), "all is published", 600)
     found["verify_log"] = sequencing.verify(at)
+    found["inserts_in_24_partitions_with_request_ids"] = inserting.partitioned(at)
     return found
 
 

@@ -139,7 +139,7 @@ CHANGES = (
     'UPDATE {table} SET "{column}" = "{column}"',
     "DELETE FROM {table}",
     "TRUNCATE {table} CASCADE",
-    'INSERT INTO {table} ("{column}") VALUES (NULL) ON CONFLICT ("{pk}") DO UPDATE SET "{column}" = NULL',
+    'INSERT INTO {table} ("{column}") VALUES (NULL) ON CONFLICT ({pk}) DO UPDATE SET "{column}" = NULL',
     "ALTER TABLE {table} DISABLE TRIGGER ALL",
     "ALTER TABLE {table} DISABLE ROW LEVEL SECURITY",
     "DROP TRIGGER append_only ON {table}",
@@ -153,7 +153,11 @@ CHANGES = (
 def test_no_role_changes_any_append_only_table(logins, role):
     assert len(APPEND_ONLY) > 25
     statements = [
-        statement.format(table=table, column=model._meta.local_concrete_fields[-1].column, pk=model._meta.pk.column)
+        statement.format(
+            table=table,
+            column=model._meta.local_concrete_fields[-1].column,
+            pk=", ".join(f'"{field.column}"' for field in model._meta.pk_fields),
+        )
         for table, model in APPEND_ONLY.items()
         for statement in CHANGES
     ]
@@ -266,6 +270,10 @@ SECRETS = {
     "SELECT 1 FROM registry_dataset": {APP},
     "SELECT inputs FROM scoring_decision": {APP, SCORING},
     "SELECT salt FROM scoring_outcome": {APP, SCORING},
+    "SELECT request_id FROM scoring_requestkey": {APP, SCORING},
+    "SELECT inputs FROM scoring_decision_default": set(),
+    "SELECT countersign_make_partitions()": {APP},
+    "SELECT countersign_guard_partition('scoring_decision_default')": set(),
     "SELECT reason FROM governance_signature": {APP, GOVERNOR},
     "SELECT bytes FROM registry_ledgerentry": {APP, SEQUENCER},
     "SELECT note FROM registry_checkpoint": {APP, SEQUENCER},

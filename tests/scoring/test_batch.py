@@ -1,16 +1,22 @@
 """Many rows at once: the same decisions as one by one, all or none, in order, and once however often they are sent."""
 
 import threading
+from dataclasses import replace
 
+import numpy as np
 import orjson
 import pytest
+import skops.io
 from django.conf import settings
 from django.db import connections
 from rest_framework.test import APIClient
+from sklearn.linear_model import LogisticRegression
 
 from governance import holdings
 from registry import ledger
 from registry.models import LedgerEntry
+from registry.schema import Schema
+from scoring import answering, asking, runtimes, serving
 from scoring.models import Decision, RequestKey
 from tests import builders
 
@@ -146,3 +152,17 @@ def test_where_the_model_fails_each_row_gets_the_fallback(people, client):
     answered = post(client, {"rows": rows(3)}).json()["decisions"]
     assert ["gave no valid score" in one["fallback"] for one in answered] == [True] * 3
     assert Decision.objects.filter(score=None).count() == 3
+
+
+def test_a_row_that_the_model_does_not_take_costs_no_other_row_its_score(champion):
+    served = serving.champion("fraud", now=builders.now())
+    matrix = np.nan_to_num(served.schema.matrix([builders.features(place) for place in range(100)]))
+    model = LogisticRegression().fit(matrix, np.arange(100) % 2)
+    loose = Schema(tuple(replace(column, nullable=True) for column in served.schema.columns))
+    linear = runtimes.load("sklearn", {"m": skops.io.dumps(model)}, "m", len(loose.columns))
+    whole = [row for row in map(builders.features, range(30)) if None not in row.values()][:3]
+    asked = [asking.read(loose, features=row) for row in [*whole, {**whole[0], "amount": None}]]
+    answers = answering.answer_all(replace(served, runtime=linear, schema=loose), asked)
+    assert [answer["score"] is None for answer in answers] == [False, False, False, True]
+    assert "gave no valid score" in answers[3]["fallback"]
+    assert answers[1] == answering.answer(replace(served, runtime=linear, schema=loose), asked[1])
