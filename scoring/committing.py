@@ -26,10 +26,14 @@ class Repeated(Exception):
     """A request_id is taken: the decision that took it is the answer."""
 
 
-class Committer(Protocol):
-    """What puts records on record: all of them or none."""
+class Elsewhere(BaseException):
+    """This thread must not be held up: the request is asked again in another one. No error, lest somebody handle it."""
 
-    looks_up: bool  # whether a request_id that is suspected may be looked up in this thread
+
+class Committer(Protocol):
+    """What puts records on record: all of them or none. `may_wait`: whether this thread may be held up."""
+
+    may_wait: bool
 
     def put(self, records: Sequence[Record]) -> None:
         """Take records whose answer may leave only once they are durable; Repeated when a request_id is taken."""
@@ -38,7 +42,7 @@ class Committer(Protocol):
 class Synchronous:
     """One transaction for the records of one request, committed when `put` returns."""
 
-    looks_up = True
+    may_wait = True
 
     def put(self, records: Sequence[Record]) -> None:
         """Insert records and commit; keep them in the journal while the database is gone."""
@@ -107,9 +111,10 @@ def suspect(key: Key) -> None:
 
 def suspected(key: Key) -> bool:
     """Say whether a request with this key is to be looked up first. Others are not: nearly every request is new."""
-    return key in _suspects and _current().looks_up
-
-
-def is_suspect(key: Key) -> bool:
-    """Say whether somebody suspected this key."""
     return key in _suspects
+
+
+def take_time() -> None:
+    """Say that what follows takes time; Elsewhere, if there is none in this thread."""
+    if not _current().may_wait:
+        raise Elsewhere

@@ -72,6 +72,7 @@ def decide_many(
     Returned in the order of the rows. One row that is wrong refuses all, and nothing is recorded. A row whose
     `request_id` has a decision already gets that one. `version` as for one.
     """
+    committing.take_time()
     admission.demand()
     served = serving.champion(name, now=now)
     serving.demand_version(served, version)

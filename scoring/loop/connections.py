@@ -33,6 +33,7 @@ class Server(Protocol):
     """What a connection asks of the worker it belongs to."""
 
     cfg: Any
+    log: Any
     heads: Heads
     poll: Poll
     patience: Patience
@@ -92,11 +93,15 @@ class Connection:
         return max(len(self._inbox), announced) + (len(self._chunks.body) if self._chunks else 0)
 
     def ready(self, mask: int) -> None:
-        """Send what waits, take in what came."""
-        if mask & OUT:
-            self._flush()
-        if mask & ~OUT and not self.is_closed:
-            self._receive()
+        """Send what waits, take in what came. What breaks, breaks this connection alone."""
+        try:
+            if mask & OUT:
+                self._flush()
+            if mask & ~OUT and not self.is_closed:
+                self._receive()
+        except Exception:  # noqa: BLE001 - the others go on
+            self._server.log.exception("Error on the connection of %s", self.peer)
+            self.close()
 
     def reply(self, data: bytes, *, keep: bool) -> None:
         """Send an answer; with `keep` the next request may come."""

@@ -38,10 +38,14 @@ class Exchange:
         return data
 
     def tell(self, data: bytes) -> None:
-        """Send the answer, and go on with the connection's next request."""
-        if self._logged:
-            reply, environ = self._logged
-            taken = timedelta(seconds=time.monotonic() - self._began)
-            self._log.access(reply, self._head.request, environ, taken)
-        self._connection.reply(data, keep=self._keep)
-        self._connection.resume()
+        """Send the answer, and go on with the connection's next request. What breaks, breaks this connection alone."""
+        try:
+            if self._logged:
+                reply, environ = self._logged
+                taken = timedelta(seconds=time.monotonic() - self._began)
+                self._log.access(reply, self._head.request, environ, taken)
+            self._connection.reply(data, keep=self._keep)
+            self._connection.resume()
+        except Exception:  # noqa: BLE001 - others wait for their answers behind this one
+            self._log.exception("Error answering %s", self._head.request.uri)
+            self._connection.close()

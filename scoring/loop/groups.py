@@ -10,7 +10,7 @@ from django.db import connection
 from psycopg import errors
 
 from registry import ledger
-from registry.refusals import Refusal, Unavailable
+from registry.refusals import Refusal
 from registry.writers import Writer
 from scoring import committing, recording
 from scoring.committing import Key
@@ -18,9 +18,6 @@ from scoring.loop.sessions import Outcome, Session
 from scoring.recording import Record
 
 LARGEST = 128  # decisions that share a commit
-MOST = 1024  # answers that wait for theirs
-
-_BUSY = "More decisions wait for their commit than may. Send the same again in a moment."
 
 
 @dataclass(eq=False)
@@ -53,16 +50,14 @@ class Taking:
     groups: "Groups"
     taken: list[Record] = field(default_factory=list)
     reason: Exception | None = None
-    looks_up = False
+    may_wait = False
 
     def put(self, records: Sequence[Record]) -> None:
-        """Take records; Unavailable when there are too many, or no database to keep them."""
+        """Take records; Unavailable when there is no database to keep them, nor anything else."""
         if self.reason:
             raise self.reason
         if self.groups.is_down:
             committing.lost(records)  # on return they are kept elsewhere, and nothing is waited for
-        elif self.groups.is_full:
-            raise Unavailable(_BUSY)
         else:
             self.taken.extend(records)
 
@@ -83,22 +78,9 @@ class Groups:
         """Whether there is no database to commit to at the moment."""
         return self._session.is_down
 
-    @property
-    def is_full(self) -> bool:
-        """Whether as many answers wait as may."""
-        return self.waiting >= MOST
-
-    @property
-    def waiting(self) -> int:
-        """Return how many answers wait for a commit."""
-        return len(self._forming) + len(self._flight)
-
     def add(self, held: Held) -> None:
         """Let an answer wait for the commit of its records."""
         keys = held.request_keys()
-        if any(committing.is_suspect(key) for key in keys):
-            held.again()
-            return
         for key in keys:
             if key in self._waiting:
                 self._waiting[key].append(held)  # of two with the same request_id the second is asked again afterwards
@@ -109,14 +91,28 @@ class Groups:
     def pump(self) -> None:
         """Send the group that has formed, if none is being committed."""
         if self._forming and self._session.is_ready:
-            self._flight, self._forming = self._forming[:LARGEST], self._forming[LARGEST:]
-            records = [record for held in self._flight for record in held.records]
-            first = self._writer.upcoming(ledger.DECISIONS)
-            name = self._writer.name
-            values = [recording.parameters(record, name, first + place) for place, record in enumerate(records)]
-            self._session.send(values, self._told)
+            group, self._forming = self._forming[:LARGEST], self._forming[LARGEST:]
+            if values := self._numbered(group):
+                self._session.send(values, self._told)
         elif self._forming and self._session.is_down:
             self._lost()
+
+    def _numbered(self, group: list[Held]) -> list[ledger.Parameters]:
+        """Return what is sent for a group, which is under way now, but for what cannot be entered at all."""
+        values: list[ledger.Parameters] = []
+        name, first = self._writer.name, self._writer.upcoming(ledger.DECISIONS)
+        for held in group:
+            try:
+                values += [
+                    recording.parameters(record, name, first + len(values) + place)
+                    for place, record in enumerate(held.records)
+                ]
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is this one's, and the others go on
+                held.refuse(error)
+                self._settle(held)
+            else:
+                self._flight.append(held)
+        return values
 
     def _told(self, outcome: Outcome) -> None:
         if outcome.is_lost:

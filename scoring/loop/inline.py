@@ -6,7 +6,8 @@ Imported once the application is loaded, because recording needs its models.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.backends.postgresql.base import DatabaseWrapper
 from psycopg import conninfo, pq
 
 from scoring import committing, recording
@@ -18,6 +19,14 @@ _PATIENCE = {"tcp_user_timeout": "2000", "connect_timeout": "2"}  # milliseconds
 _OPTIONS = " -c statement_timeout=2s"  # a database that hangs is noticed by whoever waits for an answer
 
 Ask = Callable[[], bytes]  # asks the application, and returns the bytes of its answer
+
+
+class _Absent(DatabaseWrapper):
+    """The loop's thread has no session of Django's: who asks the database for anything is asked again elsewhere."""
+
+    def connect(self) -> None:
+        """Do not."""
+        raise committing.Elsewhere
 
 
 class Inline:
@@ -32,7 +41,8 @@ class Inline:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Take along, in this thread, what the application puts on record."""
+        """Take along, in this thread, what the application puts on record, and let it ask the database for nothing."""
+        connections[DEFAULT_DB_ALIAS] = _Absent(connections.settings[DEFAULT_DB_ALIAS], DEFAULT_DB_ALIAS)
         with committing.through(self._taking):
             yield
         self.session.close()
@@ -41,20 +51,27 @@ class Inline:
         """Ask, and tell the answer once it may leave. `again` is called instead if it must be asked elsewhere."""
         taking = self._taking
         taking.taken = []
-        data = ask()
-        if not taking.taken:
-            tell(data)
+        try:
+            data = ask()
+        except committing.Elsewhere:
+            again()
             return
-        records = taking.taken
+        if taking.taken:
+            self.groups.add(
+                Held(taking.taken, lambda: tell(data), again, lambda why: self._refuse(ask, tell, again, why))
+            )
+        else:
+            tell(data)
 
-        def refuse(reason: Exception) -> None:
-            taking.reason = reason
-            try:
-                tell(ask())
-            finally:
-                taking.reason = None
-
-        self.groups.add(Held(records, lambda: tell(data), again, refuse))
+    def _refuse(self, ask: Ask, tell: Callable[[bytes], None], again: Callable[[], None], reason: Exception) -> None:
+        """Let the application say why, in the form of the protocol that it was asked in."""
+        self._taking.reason = reason
+        try:
+            tell(ask())
+        except committing.Elsewhere:
+            again()
+        finally:
+            self._taking.reason = None
 
 
 def _address() -> bytes:

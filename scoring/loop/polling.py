@@ -1,10 +1,13 @@
 """What one thread waits for: sockets that can be read or written, by epoll, and who is told."""
 
 import select
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
 IN, OUT, END = select.EPOLLIN, select.EPOLLOUT, select.EPOLLHUP | select.EPOLLERR
+
+_AT_ONCE = 0.0002  # seconds of a wait that was none: what happened may have done so before it
 
 Ready = Callable[[int], None]  # called with the mask of what happened
 
@@ -15,6 +18,8 @@ class Poll:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._ready: dict[int, Ready] = {}
+        self._turned = time.monotonic()
+        self.came = self._turned  # the earliest moment (monotonic seconds) at which what is told of now may have happened
 
     def watch(self, number: int, mask: int, ready: Ready) -> None:
         """Call `ready` whenever a descriptor is what `mask` asks for."""
@@ -33,7 +38,11 @@ class Poll:
 
     def turn(self, patience: float) -> None:
         """Wait at most `patience` seconds for something to happen, and tell everybody whom it concerns."""
-        for number, mask in self._epoll.poll(patience):
+        began = time.monotonic()
+        events = self._epoll.poll(patience)
+        before, self._turned = self._turned, time.monotonic()
+        self.came = self._turned if self._turned - began > _AT_ONCE else before
+        for number, mask in events:
             ready = self._ready.get(number)
             if ready:
                 ready(mask)

@@ -17,6 +17,7 @@ from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize, Inval
 from gunicorn.workers.base import Worker as Base  # type: ignore[import-untyped]
 
 from registry.api.rewriting import Rewritten, plain
+from scoring import shedding
 from scoring.loop.asides import Asides
 from scoring.loop.connections import Connection, Patience
 from scoring.loop.exchanges import Exchange
@@ -126,15 +127,22 @@ class Worker(Base):  # type: ignore[misc]
             self.alive = False
         exchange = Exchange(self.wsgi, self.log, connection, head, body, keep=self.alive and self.cfg.keepalive > 0)
         if head.scores_one and len(body) <= LARGEST_INLINE:
+            shedding.stood(self._inline.groups.waiting, time.monotonic() - self.poll.came)
             self._inline.answer(exchange.ask, exchange.tell, lambda: self._aside(connection, exchange))
         else:
             self._aside(connection, exchange)
 
     def _aside(self, connection: Connection, exchange: Exchange) -> None:
+        began = time.monotonic()
+
+        def work() -> bytes:
+            shedding.stood(self._asides.waiting, time.monotonic() - began)
+            return exchange.ask()
+
         if self._asides.is_full:
             connection.end(plain(503, "Service Unavailable", _BUSY, more="Retry-After: 1\r\n"))
         else:
-            self._asides.give(exchange.ask, exchange.tell)
+            self._asides.give(work, exchange.tell)
 
     def refuse(self, connection: Connection, error: Exception) -> None:
         """Answer what is no HTTP as gunicorn does, in our form."""

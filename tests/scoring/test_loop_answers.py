@@ -1,6 +1,7 @@
 """What scoring answers over real sockets: the same with the loop of its own and with gunicorn's threads."""
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,40 @@ def test_each_request_is_a_line_of_the_access_log(server, client, request):
     until(lambda: '"GET /ready HTTP/1.1" 200 16' in path.read_text(), "the line is there", 10)
     assert f'"POST {PATH} HTTP/1.1" 200 ' in path.read_text()
     assert "engine/1" in path.read_text()
+
+
+def test_many_rows_do_not_hold_up_one_row(server):
+    """Neither by the address for many, nor by one for one that is asked for many."""
+    rows = {"rows": [row(place) for place in range(200)] * 5}
+    with server.connected() as many, server.connected() as one:
+        assert one.post(row()).status == 200
+        data = json.dumps(rows).encode()
+        many.send(many.head(len(data), path=f"{PATH}:batch") + data)
+        many.sock.setblocking(False)
+        alone = 0
+        while not _has_come(many):
+            assert one.post(row()).status == 200
+            alone += 1
+        many.sock.settimeout(30)
+        answer = many.answer()
+    assert (answer.status, len(answer.json()["decisions"])) == (200, 1000)
+    assert alone > 3
+
+
+def _has_come(client):
+    try:
+        return bool(client.sock.recv(1, socket.MSG_PEEK))
+    except BlockingIOError:
+        return False
+
+
+@pytest.mark.parametrize("worker", [LOOP, THREADS])
+def test_https_is_what_the_proxy_says_it_is(token, worker):
+    server = listening.serving(token, "--workers", "1", worker=worker, PUBLIC_URL="https://scores.example")
+    with server as started, started.connected() as client:
+        secure = client.get("/ready", more="X-Forwarded-Proto: https\r\n")
+        plain = client.get("/ready")
+    assert ["strict-transport-security" in answer.headers for answer in (secure, plain)] == [True, False]
 
 
 @pytest.mark.parametrize("worker", [LOOP, THREADS])

@@ -101,3 +101,12 @@ def test_a_request_on_a_kept_connection_is_answered_after_the_end_was_asked_for(
         answer = client.post(row())
         assert (answer.status, answer.headers["connection"]) == (200, "close")
         assert client.is_hung_up()
+
+
+def test_a_server_that_hangs_gives_way(token):
+    with listening.serving(token, "--workers", "1", "--timeout", "2") as server:
+        (hung,) = server.workers()
+        os.kill(hung, signal.SIGSTOP)
+        until(lambda: server.workers() not in ([hung], []), "another one is there")
+        with server.connected() as client:
+            assert client.post(row()).status == 200
