@@ -19,7 +19,9 @@ class Poll:
         self._epoll = select.epoll()
         self._ready: dict[int, Ready] = {}
         self._turned = time.monotonic()
-        self.came = self._turned  # the earliest moment (monotonic seconds) at which what is told of now may have happened
+        self.came = (
+            self._turned
+        )  # the earliest moment (monotonic seconds) at which what is told of now may have happened
 
     def watch(self, number: int, mask: int, ready: Ready) -> None:
         """Call `ready` whenever a descriptor is what `mask` asks for."""

@@ -12,7 +12,6 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from django.urls import get_resolver
 from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize, InvalidHeader  # type: ignore[import-untyped]
 from gunicorn.workers.base import Worker as Base  # type: ignore[import-untyped]
 
@@ -43,7 +42,6 @@ class Worker(Base):  # type: ignore[misc]
     def load_wsgi(self) -> None:
         """Load the application, then what needs its models."""
         super().load_wsgi()
-        _ = get_resolver().url_patterns  # which imports what the first request would have to wait for
         self.poll, self.heads = Poll(), Heads(self.cfg)
         self._inline: Any = import_module("scoring.loop.inline").Inline(self.poll)
         threads = self.cfg.threads if self.cfg.threads > 1 else THREADS
