@@ -35,6 +35,7 @@ class Line:
         self._selector = selectors.DefaultSelector()
         self._listener: socket.socket | None = None
         self._lock, self._ended = threading.Lock(), False
+        self.hangs = False  # then nothing is carried, and nobody is told
         self.mend()
         self._thread = threading.Thread(target=self._carry, daemon=True)
         self._thread.start()
@@ -77,6 +78,9 @@ class Line:
 
     def _carry(self) -> None:
         while not self._ended:
+            if self.hangs:
+                time.sleep(0.05)
+                continue
             for key, _ in self._selector.select(0.05):
                 with self._lock:
                     if key.fileobj is self._listener:

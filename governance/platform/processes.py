@@ -10,6 +10,7 @@ from governance.platform.process import Process
 
 THREADS = "governance.listening.Worker"  # gunicorn's own with threads: portable, and fast enough for pages
 LOOP = "scoring.loop.worker.Worker"  # answers leave with the commit of their group; one process for each core
+WORKERS = "2"
 _OPTIONS = {THREADS: "--threads 8", LOOP: "--threads 4 --keep-alive 75"}
 STORY = (
     "DATA",

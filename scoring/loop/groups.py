@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from django.db import connection
-from psycopg import errors
+from psycopg import InternalError, OperationalError, errors
 
 from registry import ledger
 from registry.refusals import Refusal
@@ -115,8 +115,8 @@ class Groups:
         return values
 
     def _told(self, outcome: Outcome) -> None:
-        if outcome.is_lost:
-            self._lost()
+        if outcome.is_lost or isinstance(outcome.error, OperationalError | InternalError):
+            self._lost()  # it hangs, is full, shuts down, or only reads: whatever it is, it keeps nothing now
         elif outcome.error is None:
             self._committed()
         else:
@@ -136,7 +136,7 @@ class Groups:
         gone, self._flight, self._forming, self._refusals = [*self._flight, *self._forming], [], [], 0
         try:
             committing.lost([record for held in gone for record in held.records])
-        except (Refusal, committing.Repeated):
+        except (Refusal, committing.Repeated, committing.Elsewhere):
             for held in gone:
                 self._lost_alone(held)
         else:
@@ -148,7 +148,7 @@ class Groups:
         """Do the same for one answer: of those that cannot be kept together, some can alone."""
         try:
             committing.lost(held.records)
-        except committing.Repeated:
+        except (committing.Repeated, committing.Elsewhere):
             self._repeats(held)
         except Refusal as refusal:
             held.refuse(refusal)

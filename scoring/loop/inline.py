@@ -16,7 +16,9 @@ from scoring.loop.polling import Poll
 from scoring.loop.sessions import Session
 
 _PATIENCE = {"tcp_user_timeout": "2000", "connect_timeout": "2"}  # milliseconds; seconds
-_OPTIONS = " -c statement_timeout=2s"  # a database that hangs is noticed by whoever waits for an answer
+_OPTIONS = (
+    " -c statement_timeout=1500"  # milliseconds, less than a session's patience: what hangs is told by PostgreSQL
+)
 
 Ask = Callable[[], bytes]  # asks the application, and returns the bytes of its answer
 

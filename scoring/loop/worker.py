@@ -12,6 +12,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
+from django.conf import settings
 from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize, InvalidHeader  # type: ignore[import-untyped]
 from gunicorn.workers.base import Worker as Base  # type: ignore[import-untyped]
 
@@ -24,7 +25,6 @@ from scoring.loop.polling import IN, Poll
 from scoring.loop.requests import Head, Heads
 
 LARGEST_INLINE = 64 * 1024  # bytes of a body that is answered in the loop
-LARGEST = 4 * 1024 * 1024  # bytes of any body
 MOST = 64 * 1024 * 1024  # bytes of large bodies that come in at once
 THREADS = 4  # for everything else, unless gunicorn is told another number
 QUEUE = 64  # requests that wait for one of them
@@ -150,8 +150,9 @@ class Worker(Base):  # type: ignore[misc]
 
     def has_room(self, connection: Connection, size: int) -> bool:
         """Say whether a large body is taken in; else answer 413, or 503 while others fill the memory."""
-        if size > LARGEST:
-            what = f"A body has at most {LARGEST} bytes here. Send less at once."
+        largest = settings.BATCH_BODY_LIMIT  # no view takes more
+        if size > largest:
+            what = f"A body has at most {largest} bytes here. Send less at once."
             connection.end(plain(413, "Content Too Large", what))
         elif size + sum(one.weight for one in self._connections) > MOST:
             connection.end(plain(503, "Service Unavailable", _BUSY, more="Retry-After: 1\r\n"))

@@ -17,12 +17,12 @@ from django.db import connection
 from django.utils import timezone
 
 from governance.platform import processes
+from governance.platform.processes import LOOP, THREADS
 from registry import people
 from tests import builders
 from tests.installations import until
 from tests.running import ROOT, free_port
 
-LOOP, THREADS = "scoring.loop.worker.Worker", "governance.listening.Worker"
 PATH = "/api/v1/models/fraud/score"
 
 

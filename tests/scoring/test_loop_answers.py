@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from governance.platform.processes import LOOP, THREADS
 from scoring.models import Decision
 from tests import builders
 from tests.installations import until
 from tests.scoring import listening
-from tests.scoring.listening import LOOP, PATH, THREADS, row
+from tests.scoring.listening import PATH, row
 
 pytestmark = pytest.mark.usefixtures("record")
 

@@ -96,7 +96,7 @@ def _is_reset(client):
 
 def test_a_body_that_is_too_large_is_refused_before_it_comes(server):
     with server.connected() as client:
-        client.send(client.head(5_000_000))
+        client.send(client.head(9_000_000))
         answer = client.answer()
         assert (answer.status, answer.headers["content-type"]) == (413, "application/problem+json")
         client.send(b"x" * 100_000)  # what is on its way does no harm

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 
 import pytest
 
+from governance.platform.processes import LOOP, THREADS
 from scoring.models import Decision
 from tests.installations import until
 from tests.scoring import listening
-from tests.scoring.listening import LOOP, THREADS, row
+from tests.scoring.listening import row
 from tests.scoring.test_loop_commits import held_up, sent
 
 pytestmark = pytest.mark.usefixtures("record")

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from governance import holdings
+from governance.platform.processes import LOOP, THREADS
 from monitoring import watching
 from registry import ledger
 from registry.models import LedgerEntry
@@ -32,11 +33,11 @@ def token(committed, issue_token):
     return issue_token(committed.engine, "scoring.score")
 
 
-@pytest.fixture
-def server(committed, line, token, tmp_path):
+@pytest.fixture(params=[LOOP, THREADS])
+def server(committed, line, token, tmp_path, request):
     builders.a_champion(committed)
     builders.sequence()
-    with outage.server(tmp_path / "home", line.url()) as started:
+    with outage.server(tmp_path / "home", line.url(), options=f"-k {request.param}") as started:
         started.await_ready()
         yield started
 
