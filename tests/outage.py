@@ -34,6 +34,7 @@ class Line:
         self._pairs: dict[socket.socket, socket.socket] = {}
         self._selector = selectors.DefaultSelector()
         self._listener: socket.socket | None = None
+        self.delay = 0.0  # seconds that it takes to carry something
         self._lock, self._ended = threading.Lock(), False
         self.hangs = False  # then nothing is carried, and nobody is told
         self.mend()
@@ -101,6 +102,7 @@ class Line:
         other = self._pairs[end]
         try:
             data = end.recv(65536)
+            time.sleep(self.delay)
             if data:
                 other.sendall(data)
                 return

@@ -181,6 +181,27 @@ def test_an_answer_has_one_form(db, lie):
     assert not enter(SCORING, **answer, data=lambda told: dumped({**told, **lie}))
 
 
+JOURNAL = f"{'a' * 32}/17/{'b' * 64}"
+
+
+def test_an_answer_that_a_journal_kept_says_so_in_one_form(db):
+    answer = {"log": DECISIONS, "event": "decision.answered"}
+    assert enter(SCORING, **answer, facts={**ANSWERED, "journal": JOURNAL})
+    said = [
+        JOURNAL.upper(),
+        JOURNAL.replace("/17", "/017"),
+        JOURNAL.replace("/17", ""),
+        f"{JOURNAL}0",
+        f" {JOURNAL}",
+        17,
+    ]
+    for lie in (*said, "", None, f'{JOURNAL}","more":"1'):
+        assert not enter(SCORING, **answer, facts={**ANSWERED, "journal": lie}), lie
+    assert not enter(SCORING, **answer, facts={**ANSWERED, "diary": JOURNAL})
+    assert not enter(SCORING, **answer, facts={**ANSWERED, "journal": JOURNAL}, writer=["A1", 1])
+    assert not enter(SCORING, **answer, facts={**ANSWERED, "journal": JOURNAL, "package": "3" * 63})
+
+
 @pytest.mark.parametrize("actor", ["service:scoring", 'user:1","at":"x'])
 def test_an_answer_is_given_to_a_person_or_their_program(db, actor):
     assert not enter(SCORING, log=DECISIONS, event="decision.answered", actor=actor)
