@@ -93,6 +93,13 @@ def decide_many(
     return [known.get(one.request_id) or decided[id(one)] for one in asked]
 
 
+def taken(name: str, request_ids: Sequence[Any], *, now: datetime) -> set[str]:
+    """Return which of these request ids have a decision of a model."""
+    asked = [one for one in request_ids if isinstance(one, str)]
+    keys = _keys(serving.champion(name, now=now)).filter(request_id__in=asked)
+    return set(keys.values_list("request_id", flat=True))
+
+
 def _key(served: serving.Serving, asked: Asked) -> committing.Key:
     return served.deployment.model_id, asked.request_id or ""
 

@@ -33,9 +33,15 @@ def refused(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
     answer = problems.answer(error, context)
     if answer is None:
         return None
-    reasons = "; ".join(reason["detail"] for reason in answer.data.get("reasons", [])[:_REASONS])
+    reasons = "; ".join(_words(reason) for reason in answer.data.get("reasons", [])[:_REASONS])
     status = 400 if isinstance(error, bodies.Malformed) else answer.status_code
     return failed(status, f"{answer.data['detail']} {reasons}".strip(), dict(answer.headers))
+
+
+def _words(reason: dict[str, str]) -> str:
+    """Return a reason in words; of several rows, which one it is about."""
+    of_row, _, row = reason.get("pointer", "").partition("#/rows/")
+    return reason["detail"] if of_row or not row else f"row {row.partition('/')[0]}: {reason['detail']}"
 
 
 def failed(status: int, words: str, headers: dict[str, str] | None = None) -> JsonResponse:

@@ -125,6 +125,7 @@ def test_the_scoring_process_answers_in_these_shapes(people, engine, issue_token
     row = builders.features()
     made = fits(client, "post", f"{MODEL}/score", name="fraud", body={"features": row})
     fits(client, "post", f"{MODEL}/score", 422, name="fraud", body={"features": {}})
+    fits(client, "post", f"{MODEL}/score:batch", name="fraud", body={"rows": [{"features": row}, {"features": row}]})
     (told,) = kept()["components"]["schemas"]["Outcomes"]["examples"]
     told = {"outcomes": [{**told["outcomes"][0], "decision": made["decision_id"], "observed_at": made["at"]}]}
     fits(client, "post", "/api/v1/outcomes", 201, body=told)

@@ -82,6 +82,10 @@ def test_several_rows_are_several_decisions_in_order_and_repeat_as_they_are(ask)
     first, again = (outputs(ask(INFER, json=sent)) for _ in range(2))
     assert first == again
     assert Decision.objects.count() == before + 3
+    for other in ((4, 5), (4, 5, 6, 7)):
+        refused(ask(INFER, json={"id": "oip-3", "inputs": columns(*other)}), 422, "another number of rows")
+    refused(ask(INFER, json={"id": "oip-3", "inputs": columns(4, 5, 7)}), 422, "row 2:", "other features")
+    assert Decision.objects.count() == before + 3
     for place, score in zip((4, 5, 6), first["score"], strict=True):
         assert outputs(ask(INFER, json={"inputs": columns(place)}))["score"] == [score]
 
@@ -89,7 +93,7 @@ def test_several_rows_are_several_decisions_in_order_and_repeat_as_they_are(ask)
 def test_one_bad_row_refuses_all_of_them(ask, unchanged):
     sent = columns(4, 5)
     next(item for item in sent if item["name"] == "channel")["data"][1] = "pigeon"
-    refused(ask(INFER, json={"inputs": sent}), 422, "Row 1", "channel is not one of")
+    refused(ask(INFER, json={"inputs": sent}), 422, "row 1: channel is not one of")
 
 
 def test_binary_tensors_there_and_back(server, ask):
