@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,12 +11,10 @@ from urllib.parse import quote, urlsplit
 import httpx
 from django.db import connection
 
+from governance.platform.processes import LOOP, gunicorn
 from tests.running import ROOT, free_port
 
 PATIENCE = 90
-OPTIONS = (  # idle connections stay: a test machine may pause for long
-    "-k governance.listening.Worker --workers 1 --threads 4 --keep-alive 75 --no-control-socket --log-level warning"
-)
 
 
 @dataclass(frozen=True)
@@ -30,12 +27,11 @@ class Answering:
 
 
 @contextmanager
-def scoring_process(token: str, **told: str) -> Iterator[Answering]:
+def scoring_process(token: str, worker: str = LOOP, **told: str) -> Iterator[Answering]:
     """Start it with further settings, wait until it answers, stop it."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    bind = ["--bind", f"127.0.0.1:{port}"]
-    argv = [sys.executable, "-m", "gunicorn", "governance.wsgi:application", *OPTIONS.split(), *bind]
+    argv = [*gunicorn(worker, f"127.0.0.1:{port}"), "--keep-alive", "75", "--log-level", "warning"]
     process = subprocess.Popen(argv, cwd=ROOT, env=_environment() | told)
     headers = {"Authorization": f"Bearer {token}"}
     try:
@@ -53,7 +49,12 @@ def _environment() -> dict[str, str]:
     role = f"options={quote('-c role=countersign_scoring')}"
     query = "&".join(part for part in (url.query, role) if part)
     database = url._replace(path=f"/{connection.settings_dict['NAME']}", query=query).geturl()
-    told = {"DATABASE_URL": database, "PROCESS": "scoring", "DJANGO_SETTINGS_MODULE": "governance.settings"}
+    told = {
+        "DATABASE_URL": database,
+        "PROCESS": "scoring",
+        "WEB_CONCURRENCY": "1",
+        "DJANGO_SETTINGS_MODULE": "governance.settings",
+    }
     return {**os.environ, **told}
 
 

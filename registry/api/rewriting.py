@@ -13,8 +13,11 @@ _OURS = "This is a fault of the server, not of the request. Send it again in a m
 
 
 def plain(status: int, title: str, detail: str, *, version: str = "1.1", more: str = "") -> bytes:
-    """Return a whole answer of HTTP that carries a problem (RFC 9457) and ends the connection; `more`: header lines."""
-    body = orjson.dumps(problems.problem(status, title, detail, [], "http"))
+    """Return a whole answer of HTTP that carries a problem (RFC 9457) and ends the connection; `more`: header lines.
+
+    Its member `error` is what a client of the Open Inference Protocol reads: whom it answers may not be known here.
+    """
+    body = orjson.dumps({**problems.problem(status, title, detail, [], "http"), "error": detail})
     head = (
         f"HTTP/{version} {status} {title}\r\nConnection: close\r\nContent-Type: {problems.MEDIA_TYPE}\r\n"
         f"Content-Length: {len(body)}\r\n{more}\r\n"

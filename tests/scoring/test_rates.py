@@ -65,7 +65,7 @@ def test_in_no_window_is_more_than_twice_the_quota_allowed_nor_a_quiet_token_ref
 def test_over_http_every_answer_says_what_is_left_and_too_many_wait(committed):
     builders.a_champion(committed)
     token = token_of(committed.engine, "scoring.score")
-    with answering.scoring_process(token, SCORING_RATE="3/600", WEB_CONCURRENCY="1") as server:
+    with answering.scoring_process(token, SCORING_RATE="3/600") as server:
         body = {"features": builders.features()}
         answers = [server.client.post("/api/v1/models/fraud/score", json=body) for _ in range(4)]
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429]

@@ -2,15 +2,22 @@
 
 import gzip
 import json
+import socket
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
 import pytest
+from rest_framework.test import APIClient
 
 from registry import ledger
-from scoring import decisions
+from registry.refusals import Unavailable
+from scoring import admission, committing, decisions
+from scoring.loop.groups import Taking
 from scoring.models import Decision
+from scoring.protocols import deciding
 from tests import builders
 from tests.scoring.protocols.conftest import token_of
 
@@ -249,3 +256,80 @@ def test_binary_data_of_a_wrong_size_is_refused(ask, unchanged, size, tail, word
 def test_a_header_length_that_is_none_is_refused(ask, unchanged, length):
     headers = {"Inference-Header-Content-Length": length.encode()}
     refused(ask(INFER, content=b"{}", headers=headers), 400, "Inference-Header-Content-Length")
+
+
+def test_requests_of_several_rows_are_answered_in_a_thread_and_hold_up_no_other(server):
+    """In the loop a request of several rows would be waited for by all others; this one is asked there only once."""
+    sent = {"inputs": columns(*range(60))}
+    before = Decision.objects.count()
+    with ThreadPoolExecutor(4) as pool:
+        many = [pool.submit(httpx.post, f"{server.url}{INFER}", json=sent, **of(server)) for _ in range(4)]
+        ones = [outputs(server.client.post(INFER, json={"inputs": columns(1)})) for _ in range(20)]
+    assert {len(outputs(one.result())["score"]) for one in many} == {60}
+    assert len({said["score"][0] for said in ones}) == 1
+    assert Decision.objects.count() == before + 4 * 60 + 20
+
+
+def of(server):
+    return {"headers": {"Authorization": f"Bearer {server.token}"}, "timeout": 90, "trust_env": False}
+
+
+def test_a_body_beyond_the_limit_and_what_is_no_http_are_errors_that_its_clients_read(server, unchanged):
+    refused(
+        server.client.post(INFER, content=gzip.compress(b" " * 9_000_000), headers={"Content-Encoding": "gzip"}), 413
+    )
+    large = httpx.post(f"{server.url}{INFER}", content=b" " * 9_000_000, **of(server))
+    assert (large.status_code, "at most" in large.json()["error"]) == (413, True)
+    with socket.create_connection((server.url[7:].split(":")[0], int(server.url.rpartition(":")[2]))) as raw:
+        raw.sendall(b"POST /v2/models/fraud/infer HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n")
+        head, _, body = raw.makefile("rb").read().partition(b"\r\n\r\n")
+    assert (b" 400 " in head, bool(json.loads(body)["error"])) == (True, True)
+
+
+@pytest.mark.urls("scoring.serving_urls")
+def test_a_row_without_a_score_has_its_band_and_no_number(people, issue_token):
+    """In JSON null, in the binary form NaN; and the model says that it is not ready."""
+    version = builders.a_champion(people)
+    client = APIClient(HTTP_AUTHORIZATION=f"Bearer {issue_token(people.engine, 'scoring.score')}")
+    with builders.changed_on_disk(version):
+        answer = client.post(INFER, data=json.dumps({"inputs": columns(1)}), content_type="application/json").json()
+        binary = {"inputs": columns(1), "outputs": [{"name": "score", "parameters": {"binary_data": True}}]}
+        packed_ = client.post(INFER, data=json.dumps(binary), content_type="application/json")
+        ready = client.get("/v2/models/fraud/ready")
+        rows = {"inputs": [builders.features(1)]}
+        mlflow = client.post("/models/fraud/invocations", data=json.dumps(rows), content_type="application/json")
+    said = {output["name"]: output["data"][0] for output in answer["outputs"]}
+    assert (said["score"], said["band"]) == (None, builders.BANDS[-1]["name"])
+    assert "could not be verified" in said["fallback"]
+    assert np.isnan(np.frombuffer(packed_.content[int(packed_["Inference-Header-Content-Length"]) :], "<f8")).all()
+    assert (ready.status_code, ready.json()["ready"], ready.json()["error"]) == (503, False, said["fallback"])
+    assert mlflow.json()["predictions"] == [None]
+
+
+@pytest.mark.urls("scoring.serving_urls")
+def test_while_nothing_is_decided_its_health_and_every_request_say_so(people, issue_token, monkeypatch):
+    builders.a_champion(people)
+    client = APIClient(HTTP_AUTHORIZATION=f"Bearer {issue_token(people.engine, 'scoring.score')}")
+    monkeypatch.setattr(admission, "_found", (time.monotonic() + 60, "The record was rolled back."))
+    assert client.get("/v2/health/live").status_code == 200
+    for path in ("/v2/health/ready", "/v2/models/fraud/ready", "/ping"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.json()["error"]) == (503, "The record was rolled back."), path
+    answer = client.post(INFER, data=json.dumps({"inputs": columns(1)}), content_type="application/json")
+    assert (answer.status_code, answer.json(), answer["Retry-After"]) == (
+        503,
+        {"error": "The record was rolled back."},
+        "1",
+    )
+    assert not Decision.objects.exists()
+
+
+def test_several_rows_are_not_decided_on_where_others_would_wait(people):
+    builders.a_champion(people)
+    told = {"name": "fraud", "by": people.engine, "now": builders.now()}
+    loop = Taking(None)
+    with committing.through(loop), pytest.raises(Unavailable):
+        deciding.decide(rows=[builders.features(1), builders.features(2)], **told)
+    assert loop.is_elsewhere
+    assert not Decision.objects.exists()
+    assert len(deciding.decide(rows=[builders.features(1), builders.features(2)], **told)) == 2
