@@ -124,7 +124,7 @@ class Ours:
         told = self.at.environment() | {"LOG_LEVEL": "ERROR"}
         done = subprocess.run(command, cwd=running.ROOT, env=told, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise RuntimeError(done.stdout[-3000:] + done.stderr[-3000:])
+            raise RuntimeError(f"{command} ended with {done.returncode}: {done.stdout[-3000:]}{done.stderr[-3000:]}")
 
 
 def _is_postgres(number: int) -> bool:
