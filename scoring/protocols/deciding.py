@@ -32,7 +32,7 @@ def decide(
     told: dict[str, Any] = {"name": name, "by": by, "now": now, "version": version}
     if len(rows) == 1:
         return [api.short(decisions.decide(features=rows[0], request_id=request_id, entity=who[0], **told))]
-    committing.()
+    committing.take_time()
     ids = [_of_place(request_id, place) for place in range(len(rows))]
     if request_id is not None:
         _demand_unchanged(request_id, decisions.taken(name, [*ids, _of_place(request_id, len(ids))], now=now), set(ids))

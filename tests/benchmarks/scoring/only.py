@@ -18,8 +18,8 @@ def served(made: Ours) -> Iterator[Target]:
     port, master = free_port(), made.master()
     words = processes.command(master)
     words[words.index("--bind") + 1] = f"127.0.0.1:{port}"
-    told = made.at.processes()[master] | {"DJANGO_SETTINGS_MODULE": "tests.benchmarks.scoring.only_settings"}
-    told |= {"WEB_CONCURRENCY": str(made.count)}
+    settings = {"DJANGO_SETTINGS_MODULE": "tests.benchmarks.scoring.only_settings"}
+    told = made.at.processes()[master] | settings | {"WEB_CONCURRENCY": str(made.count)}
     with (made.at.home / "log" / "only.log").open("ab") as log:
         root = subprocess.Popen(words, cwd=ROOT, env=told, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     family = lambda: processes.family(root.pid)  # noqa: E731

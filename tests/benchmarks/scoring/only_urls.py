@@ -1,6 +1,13 @@
 """The same worker, view and runtime without explanation and record: what is left to compare with score-only servers."""
 
-import scoring.serving_urls  # noqa: F401, I001 - all that the scoring process loads, in its order
+from scoring.serving_urls import (  # noqa: F401, I001 - all that the scoring process loads, in its order
+    handler400,
+    handler404,
+    handler500,
+    ready,
+    shedding,
+    vigil,
+)
 
 from django.urls import path
 from django.utils import timezone
@@ -27,4 +34,4 @@ class Only(APIView):
         return Response({"score": float(served.runtime.score(asked.vector[None])[0])})
 
 
-urlpatterns = [path("api/v1/models/<str:name>/score", Only.as_view())]
+urlpatterns = [path("ready", ready), path("api/v1/models/<str:name>/score", Only.as_view())]
