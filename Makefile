@@ -42,6 +42,10 @@ bench: $(VENV)/.dev  ## scoring beside the servers people use, against the goals
 profile: $(VENV)/.dev  ## where the microseconds of a decision go in a scoring worker under load
 	@QUICK=$(QUICK) $(BIN)/python -m tests.benchmarks.scoring profile
 
+.PHONY: bench-shap
+bench-shap: $(VENV)/.dev  ## explanations beside pred_contrib and shap, one row and 1,000, with AVX-512 and without
+	@$(BIN)/python -m tests.benchmarks.explaining
+
 hammer: $(VENV)/.dev  ## writers, sequencers and a witness killed at random for SECONDS (600): nothing lost, doubled or left out
 	@$(PLATFORM) exec -- $(BIN)/python -m tests.hammer.blows $(or $(SECONDS),600)
 
