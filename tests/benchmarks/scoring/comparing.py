@@ -24,14 +24,15 @@ LOAD = Path(__file__).with_name("load.py")
 
 def send(target: Target, job: dict) -> dict:
     """Put a target under load from a process of its own; return what came of it, with the CPU used by each side."""
-    family = target.family()
-    before = processes.cpu(family)
+    parts = {"server": target.family(), **{name: of() for name, of in target.parts.items()}}
+    before = {name: processes.cpu(numbers) for name, numbers in parts.items()}
     told = json.dumps({"port": target.port, **job})
     done = subprocess.run([sys.executable, str(LOAD)], input=told, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
     answered = max(1, found["requests"])
     share = job["seconds"] / (job["seconds"] + job["warm"])
-    return found | {"server_cpu_us": round((processes.cpu(family) - before) * share / answered * 1e6)}
+    used = {name: processes.cpu(numbers) - before[name] for name, numbers in parts.items()}
+    return found | {"cpu_us": {name: round(seconds * share / answered * 1e6) for name, seconds in used.items()}}
 
 
 def measure(ours: Ours, forest: Forest, folder: Path, plan: Plan) -> dict:
@@ -84,7 +85,7 @@ def _medians(runs: list[dict]) -> dict:
         "per_second": _median([run["per_second"] for run in runs]),
         "p50_ms": _median([found["50"] for found in latencies]),
         "p99_ms": _median([found["99"] for found in latencies]),
-        "server_cpu_us": _median([run["server_cpu_us"] for run in runs]),
+        "cpu_us": {name: _median([run["cpu_us"][name] for run in runs]) for name in runs[0]["cpu_us"]},
         "failed": sum(n for run in runs for status, n in run["statuses"].items() if status != "200"),
     }
 
@@ -98,7 +99,11 @@ def _say(count: int, at_once: int, clients: int, cell: dict) -> None:
     for name, found in sorted(cell.items(), key=lambda item: -item[1]["per_second"]):
         p50, p99, failed = found["p50_ms"], found["p99_ms"], found["failed"]
         wrong = f"   {failed} FAILED" if failed else ""
-        print(f"  {name:<12} {found['per_second']:>9.1f}/s   p50 {p50} ms   p99 {p99} ms{wrong}", flush=True)
+        cpu = ", ".join(f"{part} {value:.0f}" for part, value in found["cpu_us"].items())
+        print(
+            f"  {name:<12} {found['per_second']:>9.1f}/s   p50 {p50} ms   p99 {p99} ms   CPU µs: {cpu}{wrong}",
+            flush=True,
+        )
 
 
 GOALS = [  # what, peer, measure, clients, at least or at most

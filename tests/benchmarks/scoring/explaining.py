@@ -18,6 +18,7 @@ REPEATS = {1: 200, 1000: 2}  # calls of a round, by rows
 
 def measure(ours: Ours, forest: Forest, folder: Path, plan: Plan) -> dict:
     """Return µs a row of both in interleaved rounds, in this process, on one thread; the platform is held still."""
+    ours.quiet()
     ours.target().pause()
     try:
         return _compare(forest, plan)

@@ -28,6 +28,5 @@ def served(made: Ours) -> Iterator[Target]:
         target.wait(dict.fromkeys(NAMES, 0.0))
         yield target
     finally:
-        processes.tell(family(), signal.SIGCONT)
-        root.terminate()
-        root.wait(30)
+        processes.tell(reversed(family()), signal.SIGKILL)
+        root.wait()

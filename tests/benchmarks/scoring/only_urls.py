@@ -31,7 +31,7 @@ class Only(APIView):
         if served.runtime is None:
             raise Unavailable("There is no model to score with.")
         asked = asking.read(served.schema, features=body["features"])
-        return Response({"score": float(served.runtime.score(asked.vector[None])[0])})
+        return Response({"score": float(served.runtime.score(asked.vector[None]).score[0])})
 
 
 urlpatterns = [path("ready", ready), path("api/v1/models/<str:name>/score", Only.as_view())]

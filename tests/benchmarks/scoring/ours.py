@@ -47,15 +47,21 @@ class Ours:
 
     def target(self, name: str = "ours") -> Target:
         """Return it as a target of load."""
-        return Target(name, self.port, self.path, body, scores, self.family, self.headers)
+        parts = {"of it scoring": lambda: processes.family(self.master()), "postgresql": self.postgres}
+        return Target(name, self.port, self.path, body, scores, self.family, self.headers, parts=parts)
 
     def path(self, rows: Sequence[Row]) -> str:
         """Return where our own API takes one row, or many."""
         return f"/api/v1/models/{self.model}/score" + ("" if len(rows) == 1 else ":batch")
 
     def family(self) -> list[int]:
-        """Return everything that runs, but PostgreSQL, which the hand-written peer uses too."""
-        return [number for number in processes.family(self.at.process.pid) if not _is_postgres(number)]
+        """Return what a decision takes, but PostgreSQL, which the hand-written peer uses too."""
+        idle = self.idle()
+        return [n for n in processes.family(self.at.process.pid) if n not in idle and not _is_postgres(n)]
+
+    def idle(self) -> set[int]:
+        """Return what no decision waits for: pages, checks, monitors, training."""
+        return {number for number, told in self.at.processes().items() if told["PROCESS"] not in NEEDED}
 
     def postgres(self) -> list[int]:
         """Return the database's processes, its first one first."""
@@ -82,10 +88,8 @@ class Ours:
         self.count = count
 
     def quiet(self) -> None:
-        """Hold still what no decision waits for: pages, checks, monitors, tracking."""
-        told = self.at.processes()
-        idle = [number for number, env in told.items() if env["PROCESS"] not in NEEDED]
-        processes.tell(idle, signal.SIGSTOP)
+        """Hold still what no decision waits for."""
+        processes.tell(self.idle(), signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let everything go on."""

@@ -139,7 +139,7 @@ def served(peer: Peer, forest: Forest, folder: Path, count: int, record_url: str
         yield target
     finally:
         processes.tell(reversed(family()), signal.SIGKILL)
-        root.wait(30)
+        root.wait()
 
 
 def _until_right(target: Target, forest: Forest, root: subprocess.Popen, log: Path) -> None:

@@ -18,7 +18,7 @@ class Target:
     """One running server.
 
     `path` and `body` take rows and give where and what to ask; `scores` reads an answer's scores. `family`: every
-    process whose CPU counts, and that is stopped while others are measured.
+    process whose CPU counts, and that is stopped while others are measured. `parts`: some whose CPU is told beside it.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Target:
     family: Callable[[], list[int]]
     headers: Mapping[str, str] = field(default_factory=dict)
     batches: bool = True
+    parts: Mapping[str, Callable[[], list[int]]] = field(default_factory=dict)
 
     def request(self, rows: Sequence[Row], **more: object) -> bytes:
         """Return a whole HTTP request for these rows; `more`: further members of its body."""
