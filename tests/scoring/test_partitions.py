@@ -90,6 +90,26 @@ def test_what_is_missing_is_told_of_and_made_once(people):
     assert partitions.missing(month) is None
 
 
+def test_no_decision_waits_for_a_part_that_is_being_made_nor_the_other_way_round(committed):
+    builders.a_champion(committed)
+    decision = builders.a_decision(committed)
+    take_away_the_last()
+    with builders.another_session("vandal") as session:
+        session.execute("BEGIN")
+        session.execute("SELECT countersign_make_partitions()")
+        builders.a_decision(committed)
+        session.execute("ROLLBACK")
+        session.execute("BEGIN")
+        session.execute(
+            "INSERT INTO scoring_decision SELECT (jsonb_populate_record(d, jsonb_build_object('id', %s::uuid))).*"
+            " FROM scoring_decision d WHERE id = %s",
+            [made_at(builders.now()), decision.pk],
+        )
+        assert partitions.make() == 1
+        session.execute("ROLLBACK")
+    assert Decision.objects.count() == 2
+
+
 def test_a_month_that_the_default_part_has_decisions_of_stays_there(people):
     builders.a_champion(people)
     decision = builders.a_decision(people)

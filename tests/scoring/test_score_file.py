@@ -88,25 +88,25 @@ def test_a_wrong_row_keeps_the_file_from_being_decided_on_unless_it_is_to_be_lef
     assert Decision.objects.count() == 28
 
 
-@pytest.mark.parametrize(
-    ("columns", "target", "options", "reason"),
-    [
-        ({}, "out.txt", [], "must end in .parquet or .csv"),
-        ({}, "out.csv", ["--model", "nothing"], "No model named nothing"),
-        ({}, "out.csv", ["--by", "grace"], "does not hold scoring.score"),
-        ({}, "out.csv", ["--by", "zoe"], "does not hold scoring.score"),
-        ({}, "out.csv", ["--entity", "absent"], "no column absent"),
-        ({"channel": None}, "out.csv", [], "no column channel"),
-        ({}, "out.csv", ["--run", "x" * 21], "at most 20"),
-    ],
-)
-def test_what_cannot_be_is_refused_and_nothing_is_decided(champion, tmp_path, columns, target, options, reason):
-    frame = payments(3).drop(columns=list(columns))
-    frame.to_parquet(tmp_path / "in.parquet")
-    with pytest.raises(CommandError, match=reason):
-        run(tmp_path / "in.parquet", tmp_path / target, *options)
+# columns that the file lacks, what it is written to, options, what is said
+REFUSED = [
+    ([], "out.txt", [], "must end in .parquet or .csv"),
+    ([], "out.csv", ["--model", "nothing"], "No model named nothing"),
+    ([], "out.csv", ["--by", "grace"], "does not hold scoring.score"),
+    ([], "out.csv", ["--by", "zoe"], "does not hold scoring.score"),
+    ([], "out.csv", ["--entity", "absent"], "no column absent"),
+    (["channel"], "out.csv", [], "no column channel"),
+    ([], "out.csv", ["--run", "x" * 21], "at most 20"),
+]
+
+
+def test_what_cannot_be_is_refused_and_nothing_is_decided(champion, tmp_path):
+    for lacking, target, options, reason in REFUSED:
+        payments(3).drop(columns=lacking).to_parquet(tmp_path / "in.parquet")
+        with pytest.raises(CommandError, match=reason):
+            run(tmp_path / "in.parquet", tmp_path / target, *options)
+        assert not (tmp_path / target).exists()
     assert not Decision.objects.exists()
-    assert not (tmp_path / target).exists()
 
 
 def test_a_killed_run_is_taken_up_where_it_was(committed, tmp_path):
