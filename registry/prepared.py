@@ -4,6 +4,7 @@ Values go to libpq as they are, past Django's ORM and psycopg's cursors, whose o
 the statement does (`make bench-ledger` says what is left).
 """
 
+import select
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -62,8 +63,10 @@ class Statement:
             for values in rows:
                 server.send_query_prepared(self.name, list(values), self.formats)
             server.pipeline_sync()
+            while server.flush():
+                _wait(server, select.POLLIN | select.POLLOUT)
             results = [_answer(server) for _ in rows]
-            server.get_result()  # of the sync
+            _next(server)  # of the sync
             server.exit_pipeline_mode()
         except BaseException:
             server.finish()  # a session that was left in the middle is of no use to anybody
@@ -74,10 +77,26 @@ class Statement:
 
 def _answer(server: Any) -> pq.abc.PGresult | None:
     """Return the result of the next statement in the pipeline, and take the end of it."""
-    result = server.get_result()
+    result = _next(server)
     if result is not None:
-        server.get_result()
+        _next(server)
     return result
+
+
+def _next(server: Any) -> pq.abc.PGresult | None:
+    """Return the next result. psycopg waits for one with Python's lock held, and so for whoever needs that lock."""
+    while server.is_busy():
+        _wait(server, select.POLLIN)
+    result: pq.abc.PGresult | None = server.get_result()
+    return result
+
+
+def _wait(server: Any, events: int) -> None:
+    """Let other threads run until the server says something, or takes more."""
+    poll = select.poll()
+    poll.register(server.socket, events)
+    if any(event & ~select.POLLOUT for _, event in poll.poll()):
+        server.consume_input()
 
 
 def _demand(result: pq.abc.PGresult | None, status: pq.ExecStatus) -> None:
