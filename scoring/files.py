@@ -83,7 +83,7 @@ def score(source: Path, target: Path, order: Order, *, clock: Callable[[], datet
     schema = serving.champion(order.model, now=clock()).schema
     with source.open("rb") as file, _whole(target) as out:
         rows = _Rows(file, order, schema, told)
-        wrong = _check(rows, schema, told)
+        wrong = _check(rows, schema, clock(), told)
         if wrong.wrong and not order.skip_wrong:
             raise Invalid(
                 f"{wrong.wrong:,} of {wrong.rows:,} rows do not fit the schema of this version, so nothing was decided "
@@ -119,7 +119,8 @@ class _Rows:
 
     def _demand_columns(self) -> None:
         names = set(self.source.schema.names)
-        missing = [column.name for column in self.columns if column.name not in names and not column.nullable]
+        demanded = [column.name for column in self.columns if not (column.nullable or column.online)]
+        missing = [name for name in demanded if name not in names]
         if missing := [*missing, *(name for name in self.kept if name not in names)]:
             raise Invalid(f"The file has no column {', '.join(missing)[:500]}. Nothing was decided on.")
         wanted = [*(column.name for column in self.columns if column.name in names), *self.kept]
@@ -156,13 +157,13 @@ def _plain(value: Any, kind: str) -> Any:
     return value if isinstance(value, bool | int | float | str) else float(value)
 
 
-def _check(rows: _Rows, schema: Schema, told: Told) -> Summary:
+def _check(rows: _Rows, schema: Schema, now: datetime, told: Told) -> Summary:
     """Look at every row before the first is decided on."""
     found = Summary()
     total = getattr(rows.source, "rows", 0)
     for asked in rows:
         for place, row in enumerate(asked, start=found.rows + 1):
-            if error := _error(schema, row):
+            if error := _error(schema, row, now):
                 found.wrong += 1
                 found.named += [f"row {place:,} {error}"] if found.wrong <= SHOWN else []
         found.rows += len(asked)
@@ -171,9 +172,10 @@ def _check(rows: _Rows, schema: Schema, told: Told) -> Summary:
     return found
 
 
-def _error(schema: Schema, row: Row) -> str | None:
+def _error(schema: Schema, row: Row, now: datetime) -> str | None:
+    """Say what is wrong with a row as it was sent; what an online store would bring is not asked for yet."""
     try:
-        asking.read(schema, **row)
+        asking.read(schema, **row, now=now, store=lambda names, entity: None)
     except Invalid as refusal:
         return ", ".join(reason["detail"] for reason in refusal.reasons) or refusal.detail
     return None
@@ -189,9 +191,10 @@ def _answers(
 ) -> Iterator[pa.RecordBatch]:
     """Decide and yield the answers in the form of OUTPUT."""
     for asked in rows:
-        errors = [_error(schema, row) if order.skip_wrong else None for row in asked]
+        now = clock()
+        errors = [_error(schema, row, now) if order.skip_wrong else None for row in asked]
         right = [row for row, error in zip(asked, errors, strict=True) if error is None]
-        made = iter(decisions.decide_many(name=order.model, rows=right, by=order.by, now=clock()) if right else [])
+        made = iter(decisions.decide_many(name=order.model, rows=right, by=order.by, now=now) if right else [])
         lines = [
             {"request_id": row["request_id"], "error": error} if error else _line(next(made))
             for row, error in zip(asked, errors, strict=True)

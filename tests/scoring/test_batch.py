@@ -161,7 +161,7 @@ def test_a_row_that_the_model_does_not_take_costs_no_other_row_its_score(champio
     loose = Schema(tuple(replace(column, nullable=True) for column in served.schema.columns))
     linear = runtimes.load("sklearn", {"m": skops.io.dumps(model)}, "m", len(loose.columns))
     whole = [row for row in map(builders.features, range(30)) if None not in row.values()][:3]
-    asked = [asking.read(loose, features=row) for row in [*whole, {**whole[0], "amount": None}]]
+    asked = [asking.read(loose, features=row, now=builders.now()) for row in [*whole, {**whole[0], "amount": None}]]
     answers = answering.answer_all(replace(served, runtime=linear, schema=loose), asked)
     assert [answer["score"] is None for answer in answers] == [False, False, False, True]
     assert "gave no valid score" in answers[3]["fallback"]

@@ -30,7 +30,7 @@ class Only(APIView):
         served = serving.champion(name, now=timezone.now())
         if served.runtime is None:
             raise Unavailable("There is no model to score with.")
-        asked = asking.read(served.schema, features=body["features"])
+        asked = asking.read(served.schema, features=body["features"], now=timezone.now())
         return Response({"score": float(served.runtime.score(asked.vector[None]).score[0])})
 
 
