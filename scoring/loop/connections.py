@@ -212,11 +212,11 @@ class Connection:
             return False
         raw, self._inbox, self._searched = bytes(self._inbox[: end + 4]), self._inbox[end + 4 :], 0
         head = self._server.heads.read(raw, self.peer, self.address)
+        self._head = head
         if head.length is None:
             self._chunks = head.chunks()
         elif head.length > requests.LONGEST_HEAD and not self._server.has_room(self, head.length):
             return False
-        self._head = head
         if head.length != 0 and not self._inbox:
             self._await_body(head)
         return True

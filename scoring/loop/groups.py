@@ -78,6 +78,11 @@ class Groups:
         """Whether there is no database to commit to at the moment."""
         return self._session.is_down
 
+    @property
+    def waiting(self) -> int:
+        """Return how many answers wait for a commit."""
+        return len(self._forming) + len(self._flight)
+
     def add(self, held: Held) -> None:
         """Let an answer wait for the commit of its records."""
         keys = held.request_keys()
@@ -167,23 +172,22 @@ class Groups:
         """Take out what the database would not have, and send the others again, under the same numbers."""
         rest, self._flight = self._flight, []
         self._refusals += 1
-        out = self._culprits(rest, place)
+        repeated = isinstance(error, errors.UniqueViolation)
+        out = self._culprits(rest, place, all_named=repeated and self._refusals > 1)
         self._forming = [held for held in rest if held not in out] + self._forming
         for held in out:
-            if isinstance(error, errors.UniqueViolation):
+            if repeated:
                 self._repeats(held)
             else:
                 held.refuse(_wrapped(error))
                 self._settle(held)
 
-    def _culprits(self, group: list[Held], place: int | None) -> list[Held]:
-        """Return whose statement failed, first of all; at the second time all that have a request_id, lest it go on."""
+    def _culprits(self, group: list[Held], place: int | None, *, all_named: bool) -> list[Held]:
+        """Return whose statement failed; with `all_named` all that have a request_id too, lest it go on and on."""
         owners = [held for held in group for _ in held.records]
         if place is None or place >= len(owners):
             return group  # the commit itself failed
-        if self._refusals == 1:
-            return [owners[place]]
-        return [held for held in group if held is owners[place] or held.request_keys()]
+        return [held for held in group if held is owners[place] or (all_named and held.request_keys())]
 
     def _settle(self, held: Held, refusal: Refusal | None = None) -> None:
         """Let those go on that waited for this one's request_id: it is taken now, or cannot be."""

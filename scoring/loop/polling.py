@@ -18,10 +18,15 @@ class Poll:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._ready: dict[int, Ready] = {}
-        self._turned = time.monotonic()
-        self.came = (
-            self._turned
-        )  # the earliest moment (monotonic seconds) at which what is told of now may have happened
+        self._turned = self._came = time.thread_time()
+
+    @property
+    def waited(self) -> float:
+        """Return for how long what is told of now may have stood in line, in seconds of this thread's own work.
+
+        Work, not time: a stall of the whole machine is no line that refusing somebody would shorten.
+        """
+        return time.thread_time() - self._came
 
     def watch(self, number: int, mask: int, ready: Ready) -> None:
         """Call `ready` whenever a descriptor is what `mask` asks for."""
@@ -42,8 +47,8 @@ class Poll:
         """Wait at most `patience` seconds for something to happen, and tell everybody whom it concerns."""
         began = time.monotonic()
         events = self._epoll.poll(patience)
-        before, self._turned = self._turned, time.monotonic()
-        self.came = self._turned if self._turned - began > _AT_ONCE else before
+        before, self._turned = self._turned, time.thread_time()
+        self._came = self._turned if time.monotonic() - began > _AT_ONCE else before
         for number, mask in events:
             ready = self._ready.get(number)
             if ready:

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize, InvalidHeader  # type: ignore[import-untyped]
@@ -23,6 +23,9 @@ from scoring.loop.connections import Connection, Patience
 from scoring.loop.exchanges import Exchange
 from scoring.loop.polling import IN, Poll
 from scoring.loop.requests import Head, Heads
+
+if TYPE_CHECKING:  # it needs models, which are there once the application is loaded
+    from scoring.loop.inline import Inline
 
 LARGEST_INLINE = 64 * 1024  # bytes of a body that is answered in the loop
 MOST = 64 * 1024 * 1024  # bytes of large bodies that come in at once
@@ -43,12 +46,12 @@ class Worker(Base):  # type: ignore[misc]
         """Load the application, then what needs its models."""
         super().load_wsgi()
         self.poll, self.heads = Poll(), Heads(self.cfg)
-        self._inline: Any = import_module("scoring.loop.inline").Inline(self.poll)
+        self._inline: Inline = import_module("scoring.loop.inline").Inline(self.poll)
         threads = self.cfg.threads if self.cfg.threads > 1 else THREADS
         self._asides = Asides(threads, QUEUE, self.PIPE[1])
         self._connections: set[Connection] = set()
         self._accepts = False
-        self._beaten = self._looked = self._ends = 0.0
+        self._beaten = self._looked = 0.0
 
     def run(self) -> None:
         """Serve until told to stop; then answer what is under way, and end."""
@@ -125,7 +128,7 @@ class Worker(Base):  # type: ignore[misc]
             self.alive = False
         exchange = Exchange(self.wsgi, self.log, connection, head, body, keep=self.alive and self.cfg.keepalive > 0)
         if head.scores_one and len(body) <= LARGEST_INLINE:
-            shedding.stood(self._inline.groups.waiting, time.monotonic() - self.poll.came)
+            shedding.stood(self._inline.groups.waiting, self.poll.waited)
             self._inline.answer(exchange.ask, exchange.tell, lambda: self._aside(connection, exchange))
         else:
             self._aside(connection, exchange)
@@ -138,7 +141,7 @@ class Worker(Base):  # type: ignore[misc]
             return exchange.ask()
 
         if self._asides.is_full:
-            connection.end(plain(503, "Service Unavailable", _BUSY, more="Retry-After: 1\r\n"))
+            self._send_away(connection)
         else:
             self._asides.give(work, exchange.tell)
 
@@ -154,8 +157,8 @@ class Worker(Base):  # type: ignore[misc]
         if size > largest:
             what = f"A body has at most {largest} bytes here. Send less at once."
             connection.end(plain(413, "Content Too Large", what))
-        elif size + sum(one.weight for one in self._connections) > MOST:
-            connection.end(plain(503, "Service Unavailable", _BUSY, more="Retry-After: 1\r\n"))
+        elif size + sum(one.weight for one in self._connections if one is not connection) > MOST:
+            self._send_away(connection)
         else:
             return True
         return False
@@ -163,6 +166,9 @@ class Worker(Base):  # type: ignore[misc]
     def late(self, connection: Connection) -> None:
         """Answer 408."""
         connection.end(plain(408, "Request Timeout", "The request did not come whole in time. Send it again."))
+
+    def _send_away(self, connection: Connection) -> None:
+        connection.end(plain(503, "Service Unavailable", _BUSY, more="Retry-After: 1\r\n"))
 
 
 class _Last:

@@ -177,7 +177,9 @@ def serving(
         "DJANGO_SETTINGS_MODULE": "governance.settings",
     }
     argv = processes.gunicorn(THREADS if worker == THREADS else LOOP, bind or f"127.0.0.1:{port}")
-    path = Path(settings.HOME) / f"gunicorn-{port}.log"
+    home = Path(settings.HOME) / f"server-{port}"  # of its own, so that no other takes over what its journal keeps
+    home.mkdir()
+    env["COUNTERSIGN_HOME"], path = str(home), home / "gunicorn.log"
     with path.open("wb") as log:
         started = subprocess.Popen(
             [*argv, "-k", worker, "--keep-alive", "30", *options],

@@ -102,6 +102,10 @@ def test_a_body_that_is_too_large_is_refused_before_it_comes(server):
         client.send(b"x" * 100_000)  # what is on its way does no harm
         assert client.is_hung_up()
     with server.connected() as client:
+        client.send(client.head(9_000_000, path="/v2/models/fraud/infer"))
+        answer = client.answer()
+        assert (answer.status, answer.json()["error"]) == (413, answer.json()["detail"])
+    with server.connected() as client:
         client.send(client.head(100_000) + b" " * 100_000)
         assert client.answer().status == 413  # by the application: too much for one score
     with server.connected() as client:

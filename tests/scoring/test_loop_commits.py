@@ -46,15 +46,13 @@ def sent(client, body):
 
 
 def transactions(answers):
-    """Return how many transactions put these on record; each must be there."""
+    """Return how many transactions put these on record; each gets there, on a slow machine by way of the journal."""
+    ids = {answer.json()["decision_id"] for answer in answers}
+    assert len(ids) == len(answers)
+    until(lambda: Decision.objects.filter(pk__in=ids).count() == len(ids), "all are on record", 30)
     with connection.cursor() as cursor:
-        ids = [answer.json()["decision_id"] for answer in answers]
-        cursor.execute(
-            "SELECT count(*), count(DISTINCT xid::text) FROM scoring_decision WHERE id = ANY(%s::uuid[])", [ids]
-        )
-        count, shared = cursor.fetchone()
-    assert count == len(set(ids)) == len(answers)
-    return shared
+        cursor.execute("SELECT count(DISTINCT xid::text) FROM scoring_decision WHERE id = ANY(%s::uuid[])", [[*ids]])
+        return cursor.fetchone()[0]
 
 
 def numbers():
@@ -77,7 +75,7 @@ def test_answers_wait_for_their_commit_and_share_it(server):
         with held_up():
             for place, client in enumerate(clients):
                 sent(client, row(place))
-            clients[0].sock.settimeout(0.5)
+            clients[0].sock.settimeout(0.3)
             with pytest.raises(TimeoutError):
                 clients[0].answer()
         clients[0].sock.settimeout(30)

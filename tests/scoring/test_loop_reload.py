@@ -51,7 +51,8 @@ def settled(answers, failures):
     assert failures == []
     assert {answer.status for answer in answers} == {200}
     ids = {answer.json()["decision_id"] for answer in answers}
-    assert Decision.objects.filter(pk__in=ids).count() == len(answers)
+    assert len(ids) == len(answers)
+    assert Decision.objects.filter(pk__in=ids).count() == len(ids)
 
 
 def test_reloading_under_load_loses_no_request(token):
