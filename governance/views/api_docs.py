@@ -46,6 +46,7 @@ def _operation(path: str, method: str, said: dict[str, Any]) -> dict[str, Any]:
     return {
         "method": method.upper(),
         "path": path,
+        "parts": [f"/{part}" for part in path.strip("/").split("/")],  # a line may break between them
         "summary": said["summary"],
         "words": words,
         "permission": permission.rstrip("."),

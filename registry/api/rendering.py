@@ -73,11 +73,16 @@ def parse(body: bytes) -> Any:
 
 def _members(value: Any) -> int:
     """Return how many members the objects in a value have together."""
-    if isinstance(value, dict):
-        return len(value) + sum(_members(one) for one in value.values() if isinstance(one, dict | list))
-    if isinstance(value, list):
-        return sum(_members(one) for one in value if isinstance(one, dict | list))
-    return 0
+    count, waiting = 0, [value]
+    for one in waiting:  # which grows meanwhile
+        inner = one
+        if type(one) is dict:
+            count += len(one)
+            inner = one.values()
+        elif type(one) is not list:
+            continue
+        waiting += [item for item in inner if type(item) is dict or type(item) is list]
+    return count
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> None:

@@ -1,5 +1,6 @@
 """Rows for the schema of a version, out of the columns and matrices in which other protocols send them."""
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -52,14 +53,13 @@ def _wanted(schema: Schema) -> str:
 def of_lists(names: Sequence[str], values: Iterable[Sequence[Any]], schema: Schema) -> list[Row]:
     """Return a row for each list of values under these names. NaN is missing; 0 and 1 are booleans where one is due."""
     flags = {column.name for column in schema.columns if column.kind == "boolean"}
-    found = [{name: _plain(value, name in flags) for name, value in zip(names, row, strict=True)} for row in values]
+    found = [
+        {name: None if value != value else value for name, value in zip(names, row, strict=True)}  # noqa: PLR0124 - NaN
+        for row in values
+    ]
+    for row, name in itertools.product(found, flags.intersection(names)):
+        row[name] = bool(row[name]) if row[name] in (0, 1) else row[name]
     return counted(found)
-
-
-def _plain(value: Any, flag: bool) -> Any:
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    return bool(value) if flag and value in (0, 1) else value
 
 
 def counted(rows: list[Row]) -> list[Row]:

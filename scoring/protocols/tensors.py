@@ -22,6 +22,7 @@ DATATYPES = ("BOOL", *_INTEGERS, *_FLOATS, "BYTES")
 _WIDTHS = {"BOOL": "|u1", **_INTEGERS, **_FLOATS}
 _RANGES = {name: (int(np.iinfo(code).min), int(np.iinfo(code).max)) for name, code in _INTEGERS.items()}
 _DIMENSIONS = 8
+_NUMBERS = {float, int, type(None)}  # bool, which is an int to isinstance, is none
 _KEYS = {"name", "shape", "datatype", "parameters", "data"}
 
 
@@ -72,8 +73,8 @@ def binary_size(name: str, parameters: Any) -> int | None:
 
 
 def _shape(name: str, said: Any) -> tuple[int, ...]:
-    fits = isinstance(said, list) and 0 < len(said) <= _DIMENSIONS
-    if not fits or not all(type(size) is int and 0 <= size < 2**64 for size in said):
+    fits = type(said) is list and 0 < len(said) <= _DIMENSIONS and {*map(type, said)} == {int}
+    if not fits or min(said) < 0 or max(said) >= 2**64:
         raise Malformed(f"The shape of {name!r} is a list of 1 to {_DIMENSIONS} whole numbers, none below 0.")
     return tuple(said)
 
@@ -99,7 +100,7 @@ def _unnested(name: str, shape: tuple[int, ...], data: list[Any]) -> list[Any]:
 
 
 def _floats(datatype: str, data: list[Any]) -> list[Any]:
-    if not all(type(value) in (float, int, type(None)) for value in data):
+    if not {*map(type, data)} <= _NUMBERS:
         raise ValueError("holds something else than numbers; null is a missing one")
     try:
         numbers = [value if value is None else float(value) for value in data]
@@ -118,19 +119,19 @@ def _narrowed(datatype: str, numbers: list[Any]) -> list[Any]:
 
 def _integers(datatype: str, data: list[Any]) -> list[Any]:
     low, high = _RANGES[datatype]
-    if not all(type(value) is int and low <= value <= high for value in data):
+    if not {*map(type, data)} <= {int} or (data and not low <= min(data) <= max(data) <= high):
         raise ValueError(f"holds something else than whole numbers from {low} to {high}")
     return data
 
 
 def _booleans(datatype: str, data: list[Any]) -> list[Any]:
-    if not all(type(value) is bool for value in data):
+    if not {*map(type, data)} <= {bool}:
         raise ValueError("holds something else than true and false")
     return data
 
 
 def _texts(datatype: str, data: list[Any]) -> list[Any]:
-    if not all(type(value) in (str, type(None)) for value in data):
+    if not {*map(type, data)} <= {str, type(None)}:
         raise ValueError("holds something else than texts; null is a missing one")
     return data
 

@@ -147,6 +147,6 @@ def test_the_document_and_its_page_are_served(client, db):
     page = client.get("/api/docs")
     assert page.status_code == 200
     for path, method, _ in operations():
-        assert f"{method.upper()} {path}" in page.content.decode()
+        assert f"{method.upper()} {path.rstrip('/')}" in page.content.decode().replace("<wbr>", "")
     assert b"<script" not in page.content
     assert api_docs.FILE == document.FILE
