@@ -5,7 +5,7 @@ from django.db import DatabaseError
 from rest_framework.request import Request
 
 from registry.refusals import TooLarge, Unavailable
-from scoring import admission
+from scoring import admission, vigil
 from scoring.protocols import bodies
 
 
@@ -19,7 +19,9 @@ def body_of(request: Request) -> bytes:
 
 
 def obstacle() -> str | None:
-    """Return why no decision is accepted at the moment; None: they are."""
+    """Return why this process decides on nothing at the moment; None: it does."""
+    if missing := vigil.unready():
+        return f"Not ready yet: {'; '.join(missing)}."
     try:
         admission.demand()
     except Unavailable as refusal:
