@@ -20,8 +20,7 @@ def measure(candidate: Candidate, rules: Mapping[str, Any]) -> Measured:
     """Measure reproduction of scores: recorded, one by one, in batch; and rows of the holdout that serving refuses."""
     rows = candidate.holdout.head(ONLINE_ROWS).to_dict("records")
     sent = [candidate.schema.vector(frames.plain(row, candidate.schema)) for row in rows]
-    flavour = candidate.runtime.flavour
-    online = np.array([float(runtimes.checked(candidate.runtime.explain(row[None]), flavour).score[0]) for row in sent])
+    online = np.array([float(_answered(candidate.runtime, row[None])[0]) for row in sent])
     return consistency.measure(
         golden=candidate.golden(),
         online=online,
@@ -31,3 +30,10 @@ def measure(candidate: Candidate, rules: Mapping[str, Any]) -> Measured:
         unscorable=len(candidate.every_row) - len(candidate.holdout),
         explained=proof.proven(candidate.runtime, candidate.vectors[:EXPLAINED_ROWS]).dump(),
     )
+
+
+def _answered(runtime: runtimes.Runtime, row: np.ndarray) -> np.ndarray:
+    """Return the score of a row as an answer has it: explained with it, where that is done inside a request."""
+    if not runtime.explains_inline:
+        return runtime.score(row).score
+    return runtimes.checked(runtime.explain(row), runtime.flavour).score

@@ -13,8 +13,8 @@ import numpy as np
 
 from registry.refusals import Invalid, Mismatch, Unavailable
 
-FLAVOURS = ("lightgbm", "xgboost", "sklearn")
-TOLERANCE = {"lightgbm": 1e-9, "xgboost": 1e-4, "sklearn": 1e-6}
+FLAVOURS = ("lightgbm", "xgboost", "sklearn", "onnx")
+TOLERANCE = {"lightgbm": 1e-9, "xgboost": 1e-4, "sklearn": 1e-6, "onnx": 1e-6}
 
 LINK_TOLERANCE = 1e-6
 

@@ -3,10 +3,13 @@
 Imported by name, where it is asked for: the library takes seconds and hundreds of megabytes.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import shap
+
+EXACT = 10  # features: 2¹⁰ subsets
 
 
 class Explainer:
@@ -27,3 +30,22 @@ def compiled(model: Any) -> Explainer:
     made = Explainer(model)
     made.explainer.model.model_type = "internal"
     return made
+
+
+def sampled(
+    score: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, background: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """Return the mean score of the background and attributions of rows to a model known by its answers alone.
+
+    Exact for up to EXACT features, else by permutations: with a seed, so that the same rows give the same bits.
+    """
+    masker = shap.maskers.Independent(background, max_samples=len(background))
+    found = [_sampler(score, masker, len(row))(row[None], silent=True) for row in rows]
+    return float(np.ravel(found[0].base_values)[0]), np.concatenate([one.values for one in found])
+
+
+def _sampler(score: Callable[[np.ndarray], np.ndarray], masker: Any, features: int) -> Any:
+    """Return an explainer for one row: one that goes on to the next draws other permutations for it."""
+    if features <= EXACT:
+        return shap.explainers.Exact(score, masker)
+    return shap.explainers.Permutation(score, masker, seed=0)

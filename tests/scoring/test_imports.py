@@ -18,7 +18,7 @@ SETUP = "import django; django.setup(); "
 REPORT = "; import sys, json; print(json.dumps(sorted(set(sys.modules))))"
 PAGES = "import governance.wsgi, governance.urls"
 SCORING = "import governance.wsgi, scoring.serving_urls, scoring.runtimes.lightgbm_runtime"
-RUNTIMES = "from scoring.runtimes import xgboost_runtime, sklearn_runtime"
+RUNTIMES = "from scoring.runtimes import xgboost_runtime, sklearn_runtime, onnx_runtime, shap_library"
 STORE = "from django.core.files.storage import storages; storages['artifacts']"
 
 # process → what it does first, and the libraries it does that with
@@ -57,9 +57,15 @@ NEEDS = {
     "beat": ("from governance.celery import app; app.connection_for_write().transport", {"celery", "redis"}),
 }
 NEEDS_OF_SOME = {
-    "scoring": (f"{SCORING}; {RUNTIMES}", {"lightgbm", "xgboost", "shap", "skops"}),
-    "checks": (f"import scoring.runtimes.lightgbm_runtime; {RUNTIMES}", {"lightgbm", "xgboost", "shap", "skops"}),
-    "monitors": (f"import scoring.runtimes.lightgbm_runtime; {RUNTIMES}", {"lightgbm", "xgboost", "shap", "skops"}),
+    "scoring": (f"{SCORING}; {RUNTIMES}", {"lightgbm", "xgboost", "shap", "skops", "onnxruntime"}),
+    "checks": (
+        f"import scoring.runtimes.lightgbm_runtime; {RUNTIMES}",
+        {"lightgbm", "xgboost", "shap", "skops", "onnxruntime"},
+    ),
+    "monitors": (
+        f"import scoring.runtimes.lightgbm_runtime; {RUNTIMES}",
+        {"lightgbm", "xgboost", "shap", "skops", "onnxruntime"},
+    ),
     "web": (STORE, {"storages", "boto3"}),
     "setup": ("import governance.cli.main, governance.cli.credentials", {"click", "platformdirs"}),
     "train": ("import governance.training", {"lightgbm", "mlflow"}),
