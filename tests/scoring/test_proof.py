@@ -36,6 +36,35 @@ def test_splits_by_category_are_proven_on_known_and_unknown_ones():
     assert (found.mismatches, found.compiled, found.plain) == (0, None, 0)  # shap's own code reads no categories
 
 
+def test_values_that_no_schema_lets_through_are_explained_as_the_library_does():
+    chance = np.random.default_rng(8)
+    rows = np.column_stack([chance.integers(0, 40, 1500), chance.normal(size=(1500, 2))])
+    rows[chance.random(rows.shape) < 0.1], rows[chance.random(rows.shape) < 0.1] = np.nan, 0.0
+    labels = np.isin(rows[:, 0], [1, 5, 33]) | (rows[:, 1] > 1)
+    strange = [
+        np.inf,
+        -np.inf,
+        1e300,
+        -1e300,
+        1e-35,
+        -1e-35,
+        1.01e-35,
+        1e-36,
+        5e-324,
+        -0.0,
+        -0.5,
+        2.0**31,
+        2.0**40,
+        np.nan,
+    ]
+    asked = chance.choice(strange, (300, 3))
+    for kind in ({}, {"zero_as_missing": True}, {"use_missing": False}):
+        told = {"objective": "binary", "verbosity": -1, "num_leaves": 15, "num_threads": 1, **kind}
+        booster = lightgbm.train(told, lightgbm.Dataset(rows, labels, categorical_feature=[0]), 15)
+        runtime = runtimes.load("lightgbm", {"model": booster.model_to_string().encode()}, "model", 3)
+        assert proof.proven(runtime, asked).mismatches == 0, kind
+
+
 def test_what_is_read_wrongly_goes_to_the_library_and_is_seen():
     flavour, data, rows = MODELS["lightgbm"]()
     runtime = runtimes.load(flavour, {"model": data}, "model", 6)
