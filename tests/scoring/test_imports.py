@@ -102,6 +102,7 @@ def test_a_process_imports_what_it_needs_and_evidently_only_where_drift_is_shown
     assert not loaded & {"fairlearn", "model_signing"} or process == "checks"
     if process in ("web", "scoring", "sequencer", "beat"):
         assert not loaded & HEAVY
+    assert not loaded & {"numba", "llvmlite"} or process in ("scoring", "intake", "checks", "drift", "monitors")
     if process != "scoring":
         assert process in ("checks", "drift", "train") or "lightgbm" not in loaded
     else:
