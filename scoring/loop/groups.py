@@ -12,7 +12,7 @@ from psycopg import InternalError, OperationalError, errors
 from registry import ledger
 from registry.refusals import Refusal
 from registry.writers import Writer
-from scoring import committing, recording
+from scoring import committing, outages, recording
 from scoring.committing import Key
 from scoring.loop.sessions import Outcome, Session
 from scoring.recording import Record
@@ -57,9 +57,16 @@ class Taking:
         if self.reason:
             raise self.reason
         if self.groups.is_down:
-            committing.lost(records)  # on return they are kept elsewhere, and nothing is waited for
+            self._keep(records)  # on return they are durable, and nothing is waited for
         else:
             self.taken.extend(records)
+
+    def _keep(self, records: Sequence[Record]) -> None:
+        """Keep records in the journal, if there is one; else others may have met the database again: ask elsewhere."""
+        try:
+            committing.lost(records, begin=False)
+        except outages.Drained as drained:
+            raise committing.Elsewhere from drained
 
 
 class Groups:

@@ -10,7 +10,7 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 from psycopg import conninfo, pq
 
-from scoring import committing, recording
+from scoring import committing, recording, vigil
 from scoring.loop.groups import Groups, Held, Taking
 from scoring.loop.polling import Poll
 from scoring.loop.sessions import Session
@@ -40,6 +40,11 @@ class Inline:
         self.session = Session(poll, _address(), statement.name, sql, formats)
         self.groups = Groups(self.session)
         self._taking = Taking(self.groups)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether what is to be served is verified, loaded and warm."""
+        return not vigil.unready()
 
     @contextmanager
     def opened(self) -> Iterator[None]:

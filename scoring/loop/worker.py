@@ -31,6 +31,7 @@ LARGEST_INLINE = 64 * 1024  # bytes of a body that is answered in the loop
 MOST = 64 * 1024 * 1024  # bytes of large bodies that come in at once
 THREADS = 4  # for everything else, unless gunicorn is told another number
 QUEUE = 64  # requests that wait for one of them
+START = 10.0  # seconds in which a new process takes no connections until it is ready; then it says that it is not
 LINGER = 1.0  # seconds for which kept-alive connections are served after TERM, so that no request crosses its end
 _TURN = 0.5  # seconds after which the loop looks after what has no event
 _BUSY = "As many requests of this kind as may are being answered. Send the same again in a moment."
@@ -57,14 +58,21 @@ class Worker(Base):  # type: ignore[misc]
         """Serve until told to stop; then answer what is under way, and end."""
         self.poll.watch(self.PIPE[0], IN, self._woken)
         with self._inline.opened():
+            self._begin()
             while self.alive and self.ppid == os.getppid():
                 self._accept_while_room()
                 self._turn()
             self._finish()
         self._asides.close()
 
-    def _turn(self) -> None:
-        self.poll.turn(_TURN)
+    def _begin(self) -> None:
+        """Take nobody in until this process is ready: whoever connects meanwhile waits, or meets another process."""
+        began = time.monotonic()
+        while self.alive and not self._inline.is_ready and time.monotonic() < began + START:
+            self._turn(0.02)
+
+    def _turn(self, patience: float = _TURN) -> None:
+        self.poll.turn(patience)
         self._inline.groups.pump()
         now = time.monotonic()
         if now - self._beaten >= 1.0:

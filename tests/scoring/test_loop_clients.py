@@ -111,10 +111,9 @@ def test_a_body_that_is_too_large_is_refused_before_it_comes(server):
         assert client.answer().status == 413  # by the application: too much for one score
     with server.connected() as client:
         client.send(client.head(None, more="Transfer-Encoding: chunked\r\n"))
-        with pytest.raises(ConnectionError):
-            for _ in range(100):
-                client.send(b"186a0\r\n" + b" " * 100_000 + b"\r\n")
-                time.sleep(0.01)
+        for _ in range(88):
+            client.send(b"186a0\r\n" + b" " * 100_000 + b"\r\n")
+        assert client.answer().status == 413
 
 
 @pytest.mark.parametrize(
