@@ -102,5 +102,7 @@ def _wait(server: Any, events: int) -> None:
 def _demand(result: pq.abc.PGresult | None, status: pq.ExecStatus) -> None:
     if result is None:
         raise errors.OperationalError("the server went away")
+    if result.status != status and not result.error_field(pq.DiagnosticField.SQLSTATE):
+        raise errors.OperationalError(f"the session was lost: {result.error_message.decode(errors='replace')}")
     if result.status != status:
         raise errors.error_from_result(result)

@@ -32,6 +32,7 @@ FORMAT = "countersign-dossier/2"
 KINDS = ("decision", "version", "model", "period")
 INTAKE = "service:intake"  # pins what somebody asked for
 LOGS, ENDS = ("governance", "decisions"), ("opening", "closing")
+JOURNAL = re.compile("[0-9a-f]{32}/[1-9][0-9]{0,17}/[0-9a-f]{64}")  # which, at which place, under which hash
 MOMENT = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}([.][0-9]{6})?[+]00:00")  # they compare as texts
 NOT_PROVEN = (
     "that what was sent in as inputs, labels or training data was true;",
@@ -716,6 +717,8 @@ def check_decision(world):
     answered, salting = world.about("decision.answered"), "decision/salts.json"
     demand(len(answered) == 1, "decision", "not exactly one answer is entered")
     facts, found = answered[0]["facts"], {}
+    kept = facts.get("journal", "0" * 32 + "/1/" + "0" * 64)  # where it was kept while the database was gone
+    demand(isinstance(kept, str) and JOURNAL.fullmatch(kept), answered[0]["path"], "not a place in a journal")
     salts = parse(world.files.get(salting, b""), salting)
     for path in world.under("decision/"):
         if path != salting:

@@ -12,7 +12,7 @@ from psycopg import InternalError, OperationalError, errors
 from registry import ledger
 from registry.refusals import Refusal
 from registry.writers import Writer
-from scoring import committing, outages, recording
+from scoring import committing, contact, outages, recording
 from scoring.committing import Key
 from scoring.loop.sessions import Outcome, Session
 from scoring.recording import Record
@@ -56,17 +56,20 @@ class Taking:
         """Take records; Unavailable when there is no database to keep them, nor anything else."""
         if self.reason:
             raise self.reason
-        if self.groups.is_down:
-            self._keep(records)  # on return they are durable, and nothing is waited for
-        else:
+        if not self.groups.is_down:
             self.taken.extend(records)
+        elif not self._kept(records):
+            raise committing.Elsewhere  # the database is back, or was not tried yet
 
-    def _keep(self, records: Sequence[Record]) -> None:
-        """Keep records in the journal, if there is one; else others may have met the database again: ask elsewhere."""
+    def _kept(self, records: Sequence[Record]) -> bool:
+        """Keep records in the journal that is being written while the database is gone; False when there is none."""
+        if not contact.gone():
+            return False
         try:
             committing.lost(records, begin=False)
-        except outages.Drained as drained:
-            raise committing.Elsewhere from drained
+        except outages.Drained:
+            return False
+        return True
 
 
 class Groups:
