@@ -94,10 +94,11 @@ def decide_many(
 
 
 def taken(name: str, request_ids: Sequence[Any], *, now: datetime) -> set[str]:
-    """Return which of these request ids have a decision of a model."""
-    asked = [one for one in request_ids if isinstance(one, str)]
-    keys = _keys(serving.champion(name, now=now)).filter(request_id__in=asked)
-    return set(keys.values_list("request_id", flat=True))
+    """Return which of these request ids have a decision of a model, as far as can be found out at the moment."""
+    served, asked = serving.champion(name, now=now), [one for one in request_ids if isinstance(one, str)]
+    kept = {one for one in asked if outages.decided(served.deployment.model_id, one)}
+    keys = [] if contact.gone() else _keys(served).filter(request_id__in=asked).values_list("request_id", flat=True)
+    return kept.union(keys)
 
 
 def _key(served: serving.Serving, asked: Asked) -> committing.Key:
