@@ -8,12 +8,12 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from registry import artifacts, canonical, ledger
+from registry import canonical, ledger
 from registry.ids import uuid7
 from registry.models import LedgerEntry, ModelVersion, User
 from registry.refusals import Invalid, Mismatch, Unknown
 from registry.schema import Schema
-from scoring import environments, explaining, repeating, runtimes
+from scoring import environments, explaining, repeating, serving
 from scoring.events import Event
 from scoring.models import Decision, Environment, Explanation, Replay, ReplayRequest
 from scoring.repeating import Difference, Recorded
@@ -104,10 +104,8 @@ def _batches(identities: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
 
 def _runtime(version: ModelVersion) -> tuple[Runtime | None, Difference | None]:
     """Return the model from its stored bytes, verified by digest; else why there is none."""
-    features = len(version.schema)
     try:
-        files = artifacts.files(version.artifact)
-        return runtimes.load(version.flavour, files, version.lineage["model_file"], features), None
+        return serving.model_of(version), None
     except (Mismatch, Invalid) as refusal:
         return None, Difference(repeating.DATA, [refusal.detail])
 

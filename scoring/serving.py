@@ -213,11 +213,13 @@ def load(deployment: Deployment) -> Serving:
     """Verify the warrant, the digests and every byte of the artifact, then load the model."""
     deployments.verify(deployment)
     version = deployment.package.version
-    schema = Schema.load(version.schema)
-    files = artifacts.files(version.artifact)
-    library = runtimes.by_library(version.lineage)
-    runtime = runtimes.load(version.flavour, files, version.lineage["model_file"], len(schema.columns), library=library)
-    return Serving(deployment, deployment.package, schema, runtime)
+    return Serving(deployment, deployment.package, Schema.load(version.schema), model_of(version))
+
+
+def model_of(version: ModelVersion) -> runtimes.Runtime:
+    """Return the model from a version's verified bytes, explained as its own record says."""
+    files, library = artifacts.files(version.artifact), runtimes.by_library(version.lineage)
+    return runtimes.load(version.flavour, files, version.lineage["model_file"], len(version.schema), library=library)
 
 
 def _warmed(serving: Serving) -> Serving:

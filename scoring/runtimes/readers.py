@@ -12,7 +12,7 @@ def explainer(read: Callable[[], Forest], *, library: bool) -> Explainer | None:
         return None
     try:
         made = Explainer(read())
-    except Unreadable:
+    except (Unreadable, OverflowError):  # leaves that add up to no number are the library's too
         return None
     made.warm()
     return made

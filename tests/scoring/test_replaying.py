@@ -145,6 +145,14 @@ def test_what_a_decision_was_computed_with_is_on_record_once(some):
     assert LedgerEntry.objects.filter(event=Event.ENVIRONMENT_SEEN, subject=f"environment:{row.digest}").count() == 1
 
 
+def test_a_model_is_explained_as_its_own_record_says(some):
+    version = some[0].deployment.package.version
+    said = version.lineage.get("explanation", {})
+    for way in ("quadrature", "library"):
+        version.lineage["explanation"] = {**said, "by": way}
+        assert replaying._runtime(version)[0].explains_by == way
+
+
 def test_a_fallback_is_replayed_too(people):
     version = builders.a_champion(people)
     with builders.changed_on_disk(version):
