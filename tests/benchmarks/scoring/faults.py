@@ -114,9 +114,11 @@ def _settled(made: Ours, ids: set[str]) -> set[str]:
 
 
 def published(made: Ours) -> list[str]:
-    """Return the identifiers of the entries in the published log of decisions."""
-    folder = next((made.at.home / "log-public").glob("**/decisions"))
-    size = int((folder / "checkpoint").read_bytes().split(b"\n")[1])
+    """Return the identifiers of the entries in the published log of decisions, which comes with the first of them."""
+    head = next((made.at.home / "log-public").glob("**/decisions/checkpoint"), None)
+    if head is None:
+        return []
+    folder, size = head.parent, int(head.read_bytes().split(b"\n")[1])
     bundles = [tile for tile in tiles.of_size(size) if tile.level == tiles.ENTRIES]
     return [json.loads(entry)["id"] for tile in bundles for entry in tiles.unbundle(directory.read(folder, tile))]
 
