@@ -94,8 +94,11 @@ def _id(answer: dict) -> str:
 
 
 def _differs(answer: dict, record: dict, at: datetime) -> bool:
-    same = all(answer[name] == record.get(name) for name in ("score", "band", "action", "reasons"))
-    return not same or datetime.fromisoformat(answer["at"]) != at
+    """Say whether what is on record is not what was answered; a reason is answered with its text beside it."""
+    same = all(answer[name] == record.get(name) for name in ("score", "band", "action"))
+    reasons = [{name: told[name] for name in ("feature", "code", "contribution")} for told in answer["reasons"]]
+    kept = [{name: told[name] for name in ("feature", "code", "contribution")} for told in record["reasons"]]
+    return not same or reasons != kept or datetime.fromisoformat(answer["at"]) != at
 
 
 def _settled(made: Ours, ids: set[str]) -> set[str]:
@@ -126,7 +129,7 @@ def published(made: Ours) -> list[str]:
 def _asked_again(asking: Clients) -> int:
     """Ask again under some request_ids that were answered; return how many answers are not the same bytes."""
     again = random.sample(sorted(asking.answered), min(AGAIN, len(asking.answered)))
-    return sum(asking.ask(name, asking.row_of(name)) != (200, asking.answered[name]) for name in again)
+    return sum(asking.again(name) != asking.answered[name] for name in again)
 
 
 def measure(ours: Ours, forest: Forest, folder: Path, plan: Plan) -> dict:

@@ -44,9 +44,11 @@ class Clients:
         for thread in self.threads:
             thread.join()
 
-    def ask(self, request_id: str, row: Row) -> tuple[int, bytes]:
-        """Send a request once, on a connection of its own; OSError or HTTPException when nothing comes back."""
-        return self._attempt(self._connect(), request_id, row)
+    def again(self, request_id: str) -> bytes | None:
+        """Ask once more under a request_id until it is answered; None when it is not in time."""
+        connection, answer = self._until_answered(self._connect(), request_id)
+        connection.close()
+        return answer
 
     def row_of(self, request_id: str) -> Row:
         """Return the row that is asked about under a request_id: any client says the same under the same one."""
@@ -64,8 +66,20 @@ class Clients:
             connection = self._answered(connection, str(uuid.uuid4()))
 
     def _answered(self, connection: http.client.HTTPConnection, request_id: str) -> http.client.HTTPConnection:
-        begun, pause = time.monotonic(), FIRST_PAUSE
-        while time.monotonic() - begun < PATIENCE:
+        begun = time.monotonic()
+        connection, answer = self._until_answered(connection, request_id)
+        if answer is None:
+            self.unanswered.append(request_id)
+        else:
+            self.answers.append((begun, time.monotonic(), answer))
+            self.answered[request_id] = answer
+        return connection
+
+    def _until_answered(
+        self, connection: http.client.HTTPConnection, request_id: str
+    ) -> tuple[http.client.HTTPConnection, bytes | None]:
+        end, pause = time.monotonic() + PATIENCE, FIRST_PAUSE
+        while time.monotonic() < end:
             try:
                 status, data = self._attempt(connection, request_id, self.row_of(request_id))
             except _GONE as error:
@@ -74,13 +88,10 @@ class Clients:
                 connection = self._connect()
             self.attempts[str(status)] += 1
             if status == 200:
-                self.answers.append((begun, time.monotonic(), data))
-                self.answered[request_id] = data
-                return connection
+                return connection, data
             time.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * 2)
-        self.unanswered.append(request_id)
-        return connection
+        return connection, None
 
     def _attempt(self, connection: http.client.HTTPConnection, request_id: str, row: Row) -> tuple[int, bytes]:
         sent = json.dumps(self.target.body([row]) | {"request_id": request_id, "entity": request_id})
