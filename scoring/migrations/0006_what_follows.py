@@ -13,7 +13,7 @@ from registry.append_only import AppendOnly
 class Migration(migrations.Migration):
     dependencies = [
         ("registry", "0011_describing"),
-        ("scoring", "0015_repetition"),
+        ("scoring", "0005_repetition"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -8,7 +8,7 @@ from registry.append_only import AppendOnly
 
 
 class Migration(migrations.Migration):
-    dependencies = [("scoring", "0013_partitions"), ("registry", "0002_append_only")]
+    dependencies = [("scoring", "0004_partitions"), ("registry", "0002_append_only")]
     operations = [
         migrations.CreateModel(
             name="Repetition",
