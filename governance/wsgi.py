@@ -13,4 +13,4 @@ application = chunks.measured(get_wsgi_application())
 if settings.PROCESS == "scoring":
     urls = import_module(settings.ROOT_URLCONF)
     urls.vigil.begin()  # what is served is loaded before anybody asks
-    application = urls.shedding.Gate(application)
+    application = urls.shedding.Gate(import_module("scoring.straight").Straight(application))

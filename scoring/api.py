@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from registry.api.access import actor_of, holds
+from registry.api.direct import Direct
 from registry.refusals import Invalid, TooLarge
 from scoring import asking, decisions, outcomes, overrides
 from scoring.models import Decision
@@ -17,7 +18,7 @@ from scoring.models import Decision
 INVESTIGATE = "scoring.investigate"
 
 
-class Score(APIView):
+class Score(Direct):
     """Ask the champion of a model for a decision."""
 
     needs = "scoring.score"
@@ -27,7 +28,7 @@ class Score(APIView):
 
         Without a score, `fallback` says why, and the band is the one that the package's signers chose for that.
         """
-        if int(request.headers.get("Content-Length") or 0) > settings.SCORE_BODY_LIMIT:
+        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.SCORE_BODY_LIMIT:
             raise TooLarge(f"A request for one score has at most {settings.SCORE_BODY_LIMIT} bytes.")
         body = request.data
         if not isinstance(body, dict) or set(body) - asking.FIELDS or "features" not in body:

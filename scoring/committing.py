@@ -77,6 +77,7 @@ def lost(records: Sequence[Record], error: Exception | None = None, *, begin: bo
         raise Repeated from taken
 
 
+_SYNCHRONOUS = Synchronous()
 _mine = threading.local()
 _suspects: OrderedDict[Key, None] = OrderedDict()
 
@@ -87,7 +88,7 @@ def put(records: Sequence[Record]) -> None:
 
 
 def _current() -> Committer:
-    committer: Committer = getattr(_mine, "committer", None) or Synchronous()
+    committer: Committer = getattr(_mine, "committer", None) or _SYNCHRONOUS
     return committer
 
 
@@ -114,7 +115,12 @@ def suspected(key: Key) -> bool:
     return key in _suspects
 
 
+def may_wait() -> bool:
+    """Say whether this thread may be held up."""
+    return _current().may_wait
+
+
 def take_time() -> None:
     """Say that what follows takes time; Elsewhere, if there is none in this thread."""
-    if not _current().may_wait:
+    if not may_wait():
         raise Elsewhere

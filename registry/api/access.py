@@ -22,7 +22,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[User, ServiceToken] | None:
         """Return the token and its owner; None when the request carries no bearer token."""
-        scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+        scheme, _, secret = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
         token = _look_up(secret.strip())
@@ -64,8 +64,10 @@ class HasPermission(permissions.BasePermission):
         if not user or not user.is_authenticated or needed is None:
             return False
         choices = needed if isinstance(needed, tuple) else (needed,)
+        if any(holds(request, name) for name in choices):
+            return True
         self.message = _lacking(request, " or ".join(choices))
-        return any(holds(request, name) for name in choices)
+        return False
 
 
 def holds(request: Request, permission: str) -> bool:
