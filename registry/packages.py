@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
-from registry import canonical, ledger, policies, reason_maps
+from registry import canonical, fallbacks, ledger, policies, reason_maps
 from registry.ledger import Event
 from registry.models import ModelVersion, Package, User
 from registry.refusals import Conflict, Invalid
@@ -26,8 +26,8 @@ def assemble(
     """Join a version with its decision bands, reason map and fallback under the policy in force.
 
     `bands`: [{name, from, action}, …] by rising score, the first from 0; `reasons`: feature → {code, text, …}
-    (`reason_maps`); `fallback`: the band that is answered when no score can be given. The same contents give the same
-    package.
+    (`reason_maps`); `fallback`: the band, or rules and a band, that are answered when no score can be given
+    (`fallbacks`). The same contents give the same package.
     """
     if version.unservable:
         raise Conflict(f"{version} cannot be served: {version.unservable}.")
@@ -38,7 +38,7 @@ def assemble(
         policy=policy,
         bands=checked,
         reasons=reason_maps.checked({} if reasons is None else reasons, Schema.load(version.schema)),
-        fallback={"band": _fallback(fallback, checked)},
+        fallback=fallbacks.checked(fallback, [band["name"] for band in checked], Schema.load(version.schema)),
         assembled_by=by,
         assembled_at=now,
     )
@@ -62,15 +62,6 @@ def record(package: Package) -> dict[str, Any]:
         "reasons": package.reasons,
         "fallback": package.fallback,
     }
-
-
-def _fallback(given: Mapping[str, Any] | None, bands: list[dict[str, Any]]) -> str:
-    """Return the band that is answered when no score can be given: the strictest unless another is named."""
-    names = [band["name"] for band in bands]
-    name = given.get("band") if isinstance(given, Mapping) else None
-    if given is not None and name not in names:
-        raise Invalid(f"The fallback is an object with `band`, one of {', '.join(names)}.")
-    return str(name or names[-1])
 
 
 def _bands(bands: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

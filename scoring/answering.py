@@ -1,11 +1,12 @@
 """The answer to a row: the model's score with its band and reasons, or the package's fallback, which says so."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from registry import fallbacks
 from registry.models import Package
 from registry.refusals import Mismatch
 from scoring import environments, reasons, runtimes, serving
@@ -25,10 +26,10 @@ def answer(served: serving.Serving, asked: Asked) -> dict[str, Any]:
 def answer_all(served: serving.Serving, asked: Sequence[Asked]) -> list[dict[str, Any]]:
     """Return the answer to each row, to the bit what `answer` says of it; the model is asked once for all of them."""
     if served.runtime is None:
-        return [fallback(served.package, serving.NOT_LOADED) for _ in asked]
+        return [fallback(served.package, serving.NOT_LOADED, one.features) for one in asked]
     scorable = [one for one in asked if not one.fallback]
     said = iter(_answered(served, served.runtime, scorable) if scorable else ())
-    return [fallback(served.package, one.fallback) if one.fallback else next(said) for one in asked]
+    return [fallback(served.package, one.fallback, one.features) if one.fallback else next(said) for one in asked]
 
 
 def _answered(served: serving.Serving, runtime: Runtime, asked: Sequence[Asked]) -> list[dict[str, Any]]:
@@ -38,7 +39,8 @@ def _answered(served: serving.Serving, runtime: Runtime, asked: Sequence[Asked])
         if len(asked) > 1:  # a row that it does not cope with costs no other row its score
             return [answer(served, one) for one in asked]
         log.exception("deployment %s gave no valid score", served.deployment.pk)
-        return [fallback(served.package, f"The model gave no valid score for these inputs ({type(error).__name__}).")]
+        why = f"The model gave no valid score for these inputs ({type(error).__name__})."
+        return [fallback(served.package, why, one.features) for one in asked]
     for one, told in zip(asked, said, strict=True):
         if outside := served.schema.outside(one.features):
             told["out_of_range"] = outside  # beyond what the reference data held: told, not refused
@@ -98,7 +100,12 @@ def band_of(package: Package, score: float) -> dict[str, Any]:
     return found
 
 
-def fallback(package: Package, why: str) -> dict[str, Any]:
-    """Return what is answered when no score can be given: the band that the package's signers chose for that."""
-    band = next(band for band in package.bands if band["name"] == package.fallback["band"])
-    return {"score": None, "band": band["name"], "action": band["action"], "reasons": [], "fallback": why}
+def fallback(package: Package, why: str, features: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is answered when no score can be given: the band that the package's signers chose for such features.
+
+    `rule` says which of the package's rules decided, from 1 on, if any did.
+    """
+    rule, name = fallbacks.decides(package.fallback, features), fallbacks.band(package.fallback, features)
+    band = next(band for band in package.bands if band["name"] == name)
+    said = {"score": None, "band": band["name"], "action": band["action"], "reasons": [], "fallback": why}
+    return {**said, "rule": rule} if rule else said

@@ -57,7 +57,8 @@ def difference(recorded: Recorded, schema: Schema, runtime: Runtime | None) -> D
         return Difference(DATA, wrong)
     answer, package = recorded.answer(), recorded.decision.deployment.package
     if recorded.decision.is_fallback:
-        same = answering.fallback(package, answer["fallback"]) == answer
+        features = orjson.loads(bytes(recorded.decision.inputs))["features"]
+        same = answering.fallback(package, answer["fallback"], features) == answer
         return None if same else Difference(DATA, ["the answer is not the fallback of its package"])
     if runtime is None:
         return Difference(DATA, ["its model cannot be loaded"])

@@ -748,8 +748,13 @@ def check_answer(world, what, package, version):
     """Check features, additivity, link, band and reasons of an answer under its package, or that it is its fallback."""
     answer = parse(world.files[what], what)
     if "fallback" in answer:
-        band = [band for band in package["bands"] if band["name"] == package["fallback"]["band"]][0]
+        sent = parse(world.files["decision/inputs.json"], "decision/inputs.json")["features"]
+        rules = package["fallback"].get("rules", [])
+        holding = [place for place, rule in enumerate(rules) if holds(rule, sent.get(rule["feature"]))][:1]
+        name = [*(rules[place] for place in holding), package["fallback"]][0]["band"]
+        band = [band for band in package["bands"] if band["name"] == name][0]
         signed = {"score": None, "reasons": [], "band": band["name"], "action": band["action"]}
+        signed.update(("rule", place + 1) for place in holding)
         same = dict(signed, fallback=answer["fallback"]) == answer
         demand(same, what, "the answer is not the fallback of its package")
         return
@@ -809,6 +814,15 @@ def principal(reasons, names, values):
     now = [dict(reason, code=said["code"]) for _, _, said, reason in found[:4]]
     before = [dict(reason, code=said["code"], text=said["text"]) for _, _, said, reason in found[:4]]
     return now, before
+
+
+def holds(rule, value):
+    """Say whether a rule of a fallback holds for the value of its feature."""
+    if rule["is"] == "missing" or value is None:
+        return rule["is"] == "missing" and value is None
+    if rule["is"] == "equal":
+        return value == rule["value"]
+    return value > rule["value"] if rule["is"] == "above" else value < rule["value"]
 
 
 def is_outside(column, value):

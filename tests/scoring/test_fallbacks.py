@@ -7,10 +7,11 @@ from django.db import IntegrityError, transaction
 from django.urls import reverse
 from rest_framework.test import APIClient
 
-from governance import retraining
+from governance import approvals, retraining
 from governance.dossier import issue, verify
 from governance.models import Case
 from monitoring.models import Alert, MonitorRun
+from registry import fallbacks
 from registry.ids import uuid7
 from registry.models import LedgerEntry
 from registry.refusals import Invalid
@@ -206,7 +207,8 @@ def test_a_dossier_of_a_fallback_verifies_and_no_other_answer_does(dossier):
     what = "decision/answer.json"
 
     def check(said):
-        verify.check_answer(verify.World({what: json.dumps(said).encode()}, (), None), what, package, {})
+        held = {what: json.dumps(said).encode(), "decision/inputs.json": files["decision/inputs.json"]}
+        verify.check_answer(verify.World(held, (), None), what, package, {})
 
     check(answer)
     for part in (
@@ -219,3 +221,90 @@ def test_a_dossier_of_a_fallback_verifies_and_no_other_answer_does(dossier):
     ):
         with pytest.raises(verify.Bad, match="answer.json: (the answer is not the|a) fallback"):
             check({**answer, **part})
+
+
+RULES = [
+    {"feature": "amount", "is": "above", "value": 1000.0, "band": "block"},
+    {"feature": "channel", "is": "equal", "value": "web", "band": "allow"},
+    {"feature": "amount", "is": "missing", "band": "review"},
+]
+
+
+def a_champion_with_rules(people, rules):
+    version = builders.a_checked_version(people.ada)
+    request = approvals.request(
+        version=version,
+        bands=builders.BANDS,
+        reason="It finds more fraud.",
+        fallback={"band": "review", "rules": rules},
+        by=people.ada,
+        now=builders.now(),
+    )
+    builders.sign(request, people.grace)
+    builders.sign(request, people.alan)
+    builders.promotion.promote(version=version, reason="Go.", by=people.olivia, now=builders.now())
+    builders.promotion.execute_waiting(builders.now())
+    return version
+
+
+def test_rules_that_were_signed_decide_by_the_features_when_no_score_can_be_given(committed, client):
+    features = builders.features()
+    rules = [
+        {"feature": "amount", "is": "above", "value": features["amount"], "band": "allow"},
+        {"feature": "channel", "is": "equal", "value": features["channel"], "band": "block"},
+    ]
+    version = a_champion_with_rules(committed, rules)
+    decision = a_fallback(committed, version)
+    said = decisions.answer_of(decision)
+    assert (said["band"], said["action"], said["rule"]) == ("block", "decline", 2)
+    issued = issue.for_decision(decision=decision, by=committed.clara, now=builders.now())
+    builders.sequence()
+    assert verify.verify(issue.archive(issued))["deployments"] == 1
+    client.force_login(committed.clara)
+    assert "by its rule 2" in client.get(reverse("decision", args=[decision.id])).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("features", "band", "rule"),
+    [
+        ({"amount": 1000.5, "channel": "web"}, "block", 1),
+        ({"amount": 1000.0, "channel": "web"}, "allow", 2),
+        ({"amount": 5, "channel": "app"}, "review", None),
+        ({"amount": None, "channel": "app"}, "review", 3),
+        ({"channel": "app"}, "review", 3),
+    ],
+)
+def test_the_first_rule_that_holds_decides(features, band, rule):
+    fallback = {"band": "review", "rules": RULES}
+    assert (fallbacks.band(fallback, features), fallbacks.decides(fallback, features)) == (band, rule)
+    place = [n for n, one in enumerate(RULES, start=1) if verify.holds(one, features.get(one["feature"]))][:1]
+    assert place == ([rule] if rule else [])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"band": "nothing"},
+        {"feature": "colour"},
+        {"is": "like"},
+        {"value": float("nan")},
+        {"value": "12"},
+        {"value": True},
+        {"more": 1},
+        {"feature": "channel"},
+        {"feature": "channel", "is": "equal", "value": "pigeon"},
+        {"is": "missing"},
+    ],
+)
+def test_a_rule_that_cannot_be_applied_is_refused(change):
+    schema, bands = builders.trained().schema, ["allow", "review", "block"]
+    rule = {"feature": "amount", "is": "above", "value": 1.0, "band": "block"}
+    assert fallbacks.checked({"band": "review", "rules": [rule]}, bands, schema)["rules"] == [rule]
+    with pytest.raises(Invalid, match="rule 1 cannot be applied"):
+        fallbacks.checked({"band": "review", "rules": [{**rule, **change}]}, bands, schema)
+
+
+@pytest.mark.parametrize("rules", [{}, "x", [1], [RULES[0]] * 21])
+def test_rules_of_another_form_are_refused(rules):
+    with pytest.raises(Invalid, match="The fallback is an object"):
+        fallbacks.checked({"band": "allow", "rules": rules}, ["allow"], builders.trained().schema)
