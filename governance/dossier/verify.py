@@ -736,7 +736,8 @@ def check_decision(world):
         demand(owed.pop((part, commitment), None), path, "not what was committed to when it was recorded")
         said = parse(world.files[path], path) if part == "override" else {}
         demand("decision:%s" % said.get("decision") == answered[0]["subject"] or not said, path, "of another decision")
-    demand(not owed, min(owed.values(), default=""), "what it commits to is not in the dossier")
+    for (part, _), path in sorted(owed.items()):
+        demand(False, path, "the %s it commits to is not in the dossier", part)
     served = world.served.get(facts["deployment"], {}).get("package") == facts["package"]
     demand(served, "decision", "it was answered by a package that was not deployed")
     package = world.record("package", facts["package"], "decision")
