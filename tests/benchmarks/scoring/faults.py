@@ -96,8 +96,10 @@ def _id(answer: dict) -> str:
 def _differs(answer: dict, record: dict, at: datetime) -> bool:
     """Say whether what is on record is not what was answered; a reason is answered with its text beside it."""
     same = all(answer[name] == record.get(name) for name in ("score", "band", "action"))
-    reasons = [{name: told[name] for name in ("feature", "code", "contribution")} for told in answer["reasons"]]
-    kept = [{name: told[name] for name in ("feature", "code", "contribution")} for told in record["reasons"]]
+    reasons, kept = (
+        [{name: value for name, value in told.items() if name != "text"} for told in where["reasons"]]
+        for where in (answer, record)
+    )
     return not same or reasons != kept or datetime.fromisoformat(answer["at"]) != at
 
 
