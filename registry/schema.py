@@ -170,6 +170,14 @@ class Schema:
         return [column.name for column in self.columns]
 
     @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.names)
+
+    @cached_property
+    def _ranged(self) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if column.low is not None or column.high is not None)
+
+    @cached_property
     def online(self) -> tuple[Column, ...]:
         """The features that are read from the online store when they are not sent."""
         return tuple(column for column in self.columns if column.online)
@@ -194,29 +202,31 @@ class Schema:
         """Encode one row as float64 of shape (n_features,); an Invalid lists every wrong feature at once."""
         if not isinstance(features, Mapping):
             raise Invalid("`features` must be an object of feature name to value.")
-        result = np.empty(len(self.columns))
-        reasons = []
-        for position, column in enumerate(self.columns):
-            if column.name not in features and not column.nullable:
+        result, reasons = [], []
+        for column in self.columns:
+            value = features.get(column.name)
+            if type(value) is float and column.kind == "number" and math.isfinite(value):
+                result.append(value)  # nearly every value is of this kind, and is what it says
+                continue
+            if value is None and not column.nullable and column.name not in features:
                 reasons.append(_reason(column.name, "is missing"))
                 continue
             try:
-                result[position] = column.encode(features.get(column.name))
+                result.append(column.encode(value))
             except ValueError as error:
                 reasons.append(_reason(column.name, str(error)))
-        known = set(self.names)
-        reasons += [_reason(name, "is not a feature of this version") for name in features if name not in known]
+        reasons += [_reason(name, "is not a feature of this version") for name in features if name not in self._known]
         if reasons:
             noun = "feature does" if len(reasons) == 1 else "features do"
             raise Invalid(
                 f"{len(reasons)} {noun} not fit the schema of this version. Correct them and send the request again.",
                 reasons=reasons,
             )
-        return result
+        return np.array(result)
 
     def outside(self, features: Mapping[str, Any]) -> list[str]:
         """Return the features of a row that fits, whose values lie beyond what the reference data held."""
-        return [column.name for column in self.columns if column.outside(features.get(column.name))]
+        return [column.name for column in self._ranged if column.outside(features.get(column.name))]
 
     def matrix(self, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
         """Encode many rows as float64 of shape (n_rows, n_features)."""

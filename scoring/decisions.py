@@ -144,7 +144,7 @@ def _used(request_id: str | None) -> str:
 
 def _build(served: serving.Serving, asked: Asked, answer: dict[str, Any], now: datetime) -> Decision:
     scored = answer["score"] is not None
-    return Decision(
+    decision = Decision(
         id=uuid7(),
         model_id=served.deployment.model_id,
         deployment=served.deployment,
@@ -161,6 +161,8 @@ def _build(served: serving.Serving, asked: Asked, answer: dict[str, Any], now: d
         inputs_salt=commitments.salt(),
         answer_salt=commitments.salt(),
     )
+    decision.said = answer
+    return decision
 
 
 def entries(decision: Decision) -> QuerySet[LedgerEntry]:
@@ -176,9 +178,10 @@ def entries(decision: Decision) -> QuerySet[LedgerEntry]:
 
 
 def answer_of(decision: Decision) -> dict[str, Any]:
-    """Return what was answered, from the very bytes that were committed to."""
-    answer: dict[str, Any] = orjson.loads(bytes(decision.answer))
-    return answer
+    """Return what was answered, as the very bytes say that were committed to."""
+    if decision.said is None:
+        decision.said = orjson.loads(bytes(decision.answer))
+    return decision.said
 
 
 def inputs_of(decision: Decision) -> dict[str, Any]:

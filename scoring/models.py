@@ -1,5 +1,7 @@
 """What serves and what was answered. Rows are born complete and never change."""
 
+from typing import Any
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
@@ -51,6 +53,7 @@ class Decision(models.Model):
     answer = models.BinaryField()
     inputs_salt = models.BinaryField()
     answer_salt = models.BinaryField()
+    said: dict[str, Any] | None = None  # `answer` as it was made or read, so that it is read once
 
     class Meta:
         permissions = [

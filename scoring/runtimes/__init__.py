@@ -95,11 +95,16 @@ def by_library(lineage: Mapping[str, Any]) -> bool:
 
 def checked(explained: Explained, flavour: str) -> Explained:
     """Return the explanation if it adds up to the margin; Mismatch otherwise, because then it explains nothing."""
-    gap = float(np.max(np.abs(explained.base + explained.attributions.sum(axis=1) - explained.margin), initial=0.0))
+    gap = _largest(explained.base + explained.attributions.sum(axis=1) - explained.margin)
     if not gap <= TOLERANCE[flavour]:
         raise Mismatch(f"The attributions miss the model's margin by {gap:.3g}; the answer cannot be explained.")
     linked = 1 / (1 + np.exp(-explained.margin)) if explained.link == "logit" else explained.margin
-    off = float(np.max(np.abs(linked - explained.score), initial=0.0))
+    off = _largest(linked - explained.score)
     if not off <= LINK_TOLERANCE:
         raise Mismatch(f"The score differs from the {explained.link} of the margin by {off:.3g}; it is not served.")
     return explained
+
+
+def _largest(gaps: np.ndarray) -> float:
+    """Return the largest distance from 0, NaN if there is one; of a single row without numpy's cost for many."""
+    return abs(gaps.item()) if gaps.size == 1 else float(np.max(np.abs(gaps), initial=0.0))

@@ -7,6 +7,7 @@ and to wait, behind a busy thread, to get it back.
 
 import ctypes
 import weakref
+from threading import Lock
 
 import lightgbm
 import numpy as np
@@ -27,17 +28,19 @@ class SingleRow:
         shape = (ctypes.c_int(0), ctypes.c_int(_EVERY_TREE), ctypes.c_int(_FLOAT64), ctypes.c_int32(self._features))
         made = (ctypes.c_char_p(b"num_threads=1"), ctypes.byref(self._call))
         _done(_C.LGBM_BoosterPredictForMatSingleRowFastInit(booster._handle, kind, *shape, *made))
+        self._row, self._found, self._lock = np.empty(self._features), np.empty(1), Lock()
+        out = (ctypes.byref(self._count), ctypes.c_void_p(self._found.ctypes.data))
+        self._given = (self._call, ctypes.c_void_p(self._row.ctypes.data), *out)
         weakref.finalize(self, _C.LGBM_FastConfigFree, self._call)
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """Return the prediction of the only row, float64 of shape (1,)."""
-        rows = np.ascontiguousarray(rows, dtype=np.float64)
         if rows.shape != (1, self._features):  # the C function would read beyond the row
             raise ValueError(f"A row of shape {rows.shape} is not one of {self._features} features.")
-        found = np.empty(1)
-        given = (ctypes.c_void_p(rows.ctypes.data), ctypes.byref(self._count), ctypes.c_void_p(found.ctypes.data))
-        _done(_C.LGBM_BoosterPredictForMatSingleRowFast(self._call, *given))
-        return found
+        with self._lock:  # the buffers are one row's at a time
+            self._row[:] = rows[0]
+            _done(_C.LGBM_BoosterPredictForMatSingleRowFast(*self._given))
+            return self._found.copy()
 
 
 def _done(status: int) -> None:
