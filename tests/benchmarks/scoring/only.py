@@ -12,6 +12,13 @@ from tests.benchmarks.scoring.targets import Target
 from tests.running import ROOT, free_port
 
 
+def scores(answer: dict) -> list[float]:
+    """Return the score of an answer that is a score alone."""
+    if set(answer) != {"score"}:
+        raise ValueError(f"This is a whole decision, not only a score: {sorted(answer)}")
+    return [answer["score"]]
+
+
 @contextmanager
 def served(made: Ours) -> Iterator[Target]:
     """Run it with as many workers as the platform's scoring process has now."""
@@ -23,7 +30,7 @@ def served(made: Ours) -> Iterator[Target]:
     with (made.at.home / "log" / "only.log").open("ab") as log:
         root = subprocess.Popen(words, cwd=ROOT, env=told, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     family = lambda: processes.family(root.pid)  # noqa: E731
-    target = Target("ours, only", port, made.path, ours.body, ours.scores, family, made.headers, batches=False)
+    target = Target("ours, only", port, made.path, ours.body, scores, family, made.headers, batches=False)
     try:
         target.wait(dict.fromkeys(NAMES, 0.0))
         yield target
