@@ -34,7 +34,7 @@ def answer_all(served: serving.Serving, asked: Sequence[Asked]) -> list[dict[str
 
 def _answered(served: serving.Serving, runtime: Runtime, asked: Sequence[Asked]) -> list[dict[str, Any]]:
     try:
-        said = scored(served.package, runtime, np.stack([one.vector for one in asked]))
+        said = scored(served.package, runtime, _rows(asked))
     except Exception as error:  # noqa: BLE001 - whatever a model does with a row, the caller gets a decision
         if len(asked) > 1:  # a row that it does not cope with costs no other row its score
             return [answer(served, one) for one in asked]
@@ -45,6 +45,10 @@ def _answered(served: serving.Serving, runtime: Runtime, asked: Sequence[Asked])
         if outside := served.schema.outside(one.features):
             told["out_of_range"] = outside  # beyond what the reference data held: told, not refused
     return said
+
+
+def _rows(asked: Sequence[Asked]) -> np.ndarray:
+    return asked[0].vector[None] if len(asked) == 1 else np.stack([one.vector for one in asked])
 
 
 def scored(package: Package, runtime: Runtime, rows: np.ndarray) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ What scores one row is answered in the loop, where its answer waits for the comm
 others; everything else is answered by a few threads.
 """
 
+import gc
 import os
 import socket
 import time
@@ -49,6 +50,8 @@ class Worker(Base):  # type: ignore[misc]
         self.poll, self.heads = Poll(), Heads(self.cfg)
         self._inline: Inline = import_module("scoring.loop.inline").Inline(self.poll)
         threads = self.cfg.threads if self.cfg.threads > 1 else THREADS
+        gc.collect()
+        gc.freeze()  # what was loaded stays: to look through it again and again would hold up answers
         self._asides = Asides(threads, QUEUE, self.PIPE[1])
         self._connections: set[Connection] = set()
         self._accepts = False

@@ -1,5 +1,7 @@
 """LightGBM boosters from their native text, which holds no code. Scores are the booster's own."""
 
+import math
+
 import lightgbm
 import numpy as np
 
@@ -22,10 +24,17 @@ class Booster:
         self.model, self.explainer = booster, explainer
         self.explains_by = "quadrature" if explainer else "library"
         self._row = {raw: SingleRow(booster, raw=raw) for raw in (False, True)}
+        self._links = all(self._is_linked(row) for row in _probes(booster.num_feature()))
 
     def score(self, rows: np.ndarray) -> Scored:
-        """Return probabilities and log-odds."""
-        return Scored(self._predicted(rows, raw=False), self._predicted(rows, raw=True), "logit")
+        """Return probabilities and log-odds: of one row the booster is asked once, where its link is C's own."""
+        margin = self._predicted(rows, raw=True)
+        score = _linked(margin) if self._links and len(rows) == 1 else self._predicted(rows, raw=False)
+        return Scored(score, margin, "logit")
+
+    def _is_linked(self, row: np.ndarray) -> bool:
+        """Say whether the booster's probability is, to the bit, what `_linked` makes of its log-odds."""
+        return bool(_linked(self._predicted(row, raw=True)) == self._predicted(row, raw=False))
 
     def _predicted(self, rows: np.ndarray, *, raw: bool) -> np.ndarray:
         if len(rows) == 1:
@@ -49,6 +58,20 @@ class Booster:
         """Return base and attributions as the library gives them."""
         found = np.asarray(self.model.predict(rows, pred_contrib=True, num_threads=1))
         return float(found[0, -1]), found[:, :-1]
+
+
+def _linked(margin: np.ndarray) -> np.ndarray:
+    """Return the logistic function of the only margin as LightGBM computes it, with the C library's exponential."""
+    try:
+        return np.array([1.0 / (1.0 + math.exp(-margin[0]))])
+    except OverflowError:
+        return np.zeros(1)
+
+
+def _probes(features: int) -> np.ndarray:
+    """Return 64 rows of shape (1, features) over many magnitudes, with which a link of another kind is noticed."""
+    rng = np.random.default_rng(1)
+    return rng.normal(size=(64, 1, features)) * np.logspace(-3, 4, 64)[:, None, None]
 
 
 def load(data: bytes, features: int, *, library: bool) -> Booster:
