@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from registry import ledger
 from scoring import commitments
@@ -72,8 +73,13 @@ def insert(records: Sequence[Record]) -> None:
 
 
 def in_order(records: Iterable[Record]) -> list[Record]:
-    """Return records by request_id: whoever sends the same ones at the same moment waits, and never both ways."""
-    return sorted(records, key=lambda record: record.decision.request_id or "")
+    """Return records in the `order` that everybody who inserts keeps to."""
+    return sorted(records, key=order)
+
+
+def order(record: Record) -> tuple[str, UUID]:
+    """Return what records are inserted by: whoever sends the same request_ids at once waits, and never both ways."""
+    return record.decision.request_id or "", record.decision.model_id
 
 
 def parameters(record: Record, writer: str, number: int) -> ledger.Parameters:

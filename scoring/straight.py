@@ -16,7 +16,7 @@ from django.middleware.security import SecurityMiddleware
 from registry.api.problems import broken
 from scoring import api, committing
 
-_SCORE = re.compile(r"/api/v1/models/([^/]+)/score")
+_SCORE = re.compile(r"/api/v1/models/([!-.0-~]+)/score")  # other letters come in WSGI's own encoding
 
 log = logging.getLogger("django.request")  # where Django tells of what breaks in a view
 

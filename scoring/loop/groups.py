@@ -107,6 +107,7 @@ class Groups:
         """Send the group that has formed, if none is being committed."""
         if self._forming and self._session.is_ready:
             group, self._forming = self._forming[:LARGEST], self._forming[LARGEST:]
+            group.sort(key=lambda held: recording.order(held.records[0]))  # each has one, as a rule
             if values := self._numbered(group):
                 self._session.send(values, self._told)
         elif self._forming and self._session.is_down:
