@@ -22,7 +22,7 @@ def ranked(reasons: Map, names: Sequence[str], attributions: Sequence[float]) ->
         reason = reasons.get(label)
         kind, reason = ("feature", reason) if reason else ("family", _of(reasons, {"family": label}))
         if _counts(reason, value):
-            yield {"code": reason["code"], kind: label, "contribution": value}
+            yield {"code": reason["code"], "contribution": value, kind: label}  # in the order of what is on record
 
 
 def _strongest(reasons: Map, names: Sequence[str], attributions: Sequence[float]) -> list[tuple[float, str, float]]:

@@ -702,7 +702,7 @@ def check_deployment(world, entry, facts, name):
 # How far base + attributions may miss the margin: LightGBM sums in float64 (4e-13 at most over 1000 rounds); of
 # scikit-learn's trees the margin is the log-odds of a probability; XGBoost sums in float32 (3e-5 over 1000 rounds of
 # depth 6). The platform gives no answer beyond these limits.
-TOLERANCE, LINK_TOLERANCE = {"lightgbm": 1e-9, "sklearn": 1e-6, "xgboost": 1e-4}, 1e-6
+TOLERANCE, LINK_TOLERANCE = {"lightgbm": 1e-9, "onnx": 1e-6, "sklearn": 1e-6, "xgboost": 1e-4}, 1e-6
 
 
 FOLLOWS = {  # a decision: the event that enters it, the fact that commits to it

@@ -57,7 +57,7 @@ def test_a_damaged_file_is_named_entered_once_and_counted_until_it_is_restored(
         assert said == f"{verdict}  {digest}\n"
         assert "1 artifacts are not as they were stored" in failed
     assert entered() == [("artifact.damaged", f"artifact:{digest}")]
-    settings.ROOT_URLCONF = "registry.api.urls"
+    settings.ROOT_URLCONF = "scoring.urls"
     reads = {"Authorization": f"Bearer {issue_token(people.ada, 'registry.read')}"}
     metrics = lambda: client.get("/metrics", headers=reads).content.decode()  # noqa: E731
     assert "\ncountersign_artifacts_damaged 1\n" in metrics()

@@ -66,7 +66,8 @@ def test_mlflows_bodies_are_read_and_its_client_reads_the_answer(ask, own, recor
     assert said.get_predictions()[0].tolist() == own
     assert recorded() == len(PLACES)
     kept = decisions.by_id(said["decisions"][0]["decision_id"])
-    assert (kept.score, said["decisions"][0]["reasons"]) == (own[0], decisions.answer_of(kept)["reasons"])
+    reasons = decisions.reasons_of(kept, decisions.answer_of(kept))
+    assert (kept.score, said["decisions"][0]["reasons"]) == (own[0], reasons)
 
 
 def test_csv_as_pandas_writes_it(ask, own, recorded):
