@@ -68,10 +68,11 @@ class Platform:
 
     def kill(self, name: str) -> int:
         """Kill a process and its children so that none can say goodbye; return how many there were."""
-        numbers = [number for number, told in self.processes().items() if told["PROCESS"] == name]
-        for number in numbers:
-            os.kill(number, signal.SIGKILL)
-        return len(numbers)
+        return kill(self.numbers(name))
+
+    def numbers(self, name: str) -> list[int]:
+        """Return the numbers of a process and its children."""
+        return [number for number, told in self.processes().items() if told["PROCESS"] == name]
 
     def database(self, role: str | None = None) -> str:
         """Return the address at which a process finds the database, or what its owner would connect with."""
@@ -80,6 +81,13 @@ class Platform:
             return url
         password = (self.home / "secrets" / role).read_text().strip()
         return f"postgresql://{role}:{password}@{url.partition('@')[2]}"
+
+
+def kill(numbers: list[int]) -> int:
+    """Kill these at once; return how many there were."""
+    for number in numbers:
+        os.kill(number, signal.SIGKILL)
+    return len(numbers)
 
 
 def own_database(url: str, name: str | None = None) -> str:
