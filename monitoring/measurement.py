@@ -9,7 +9,9 @@ from typing import Any
 class Measurement:
     """A number: what it is, over how many rows, for which slice (empty: all), how likely by chance (where tested).
 
-    None: it is not defined on these data; a number that is not finite is none.
+    `low`, `high`: its interval, at 95 % unless the evidence says otherwise; `statistic`: what `p` is the probability
+    of; `needed`: rows that would be needed to tell, where `n` is too few. None: not defined on these data, or not
+    computed; a number that is not finite is none.
     """
 
     name: str
@@ -17,16 +19,21 @@ class Measurement:
     n: int
     slice: str = ""
     p: float | None = None
+    low: float | None = None
+    high: float | None = None
+    statistic: float | None = None
+    needed: int | None = None
 
     def __post_init__(self) -> None:
-        for part in ("value", "p"):
+        for part in ("value", "p", "low", "high", "statistic"):
             number = getattr(self, part)
             if number is not None and not math.isfinite(number):
                 object.__setattr__(self, part, None)
 
     def dump(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        return asdict(self)
+        """Return the JSON form; what was not computed beyond the plain number is left out."""
+        optional = ("low", "high", "statistic", "needed")
+        return {name: value for name, value in asdict(self).items() if value is not None or name not in optional}
 
 
 @dataclass(frozen=True)
