@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 
 from registry.refusals import Unavailable
-from scoring import contact, outages, recording
+from scoring import contact, outages, recording, sent
 from scoring.recording import Record
 
 _MOST_SUSPECTS = 10_000
@@ -51,6 +51,7 @@ class Synchronous:
                 lost(records, begin=False)
                 return
         try:
+            sent.note(record.decision for record in records)
             with transaction.atomic():
                 recording.insert(records)
         except (OperationalError, InterfaceError) as error:

@@ -16,13 +16,17 @@ from django.db.models import BinaryField, Field
 
 from registry.models import Policy
 from registry.refusals import Unavailable
-from scoring import contact
+from scoring import contact, sent
 from scoring.journal import Head, Journal, Kept
 from scoring.models import Decision
 from scoring.recording import Record
 
 Key = tuple[UUID, str]  # a model and a request_id
 MEGABYTE = 1_000_000
+SENT = (
+    "The database does not answer, and this request_id was sent to it before, so that it may have its "
+    "decision already. Nothing was decided anew; send the same again when the database is back, and it gets that one."
+)
 
 vanished: set[Head] = set()  # journals that were read here and are gone; whether they were drained, the database knows
 _known: dict[Key, int] = {}  # where the journal holds the decision of a request_id
@@ -53,8 +57,9 @@ journal = Journal(settings.HOME / "journal", _read, _forget)
 def keep(records: Sequence[Record], *, begin: bool = True) -> None:
     """Keep records that the database did not take: they are on the disk when this returns.
 
-    Taken when one of their request_ids is there already; Unavailable when the policy of their package allows it no
-    more, or the disk does not take them. All are kept, or none. Without `begin`, Drained when there is no journal yet.
+    Taken when one of their request_ids is there already; Unavailable when one was sent to the database before it was
+    gone, when the policy of their package allows it no more, or the disk does not take them. All are kept, or none.
+    Without `begin`, Drained when there is no journal yet.
     """
     payloads = [payload(record) for record in records]
     with journal.locked():
@@ -62,6 +67,8 @@ def keep(records: Sequence[Record], *, begin: bool = True) -> None:
             raise Drained
         if any(_key(record.decision) in _known for record in records):
             raise Taken
+        if any(sent.otherwise(record.decision) for record in records):
+            raise Unavailable(SENT)
         for policy in {record.decision.deployment.package.policy for record in records}:
             _demand(policy, sum(map(len, payloads)))
         journal.append(payloads)

@@ -12,7 +12,7 @@ from psycopg import InternalError, OperationalError, errors
 from registry import ledger
 from registry.refusals import Refusal
 from registry.writers import Writer
-from scoring import committing, contact, outages, recording
+from scoring import committing, contact, outages, recording, sent
 from scoring.committing import Key
 from scoring.loop.sessions import Outcome, Session
 from scoring.recording import Record
@@ -109,6 +109,7 @@ class Groups:
             group, self._forming = self._forming[:LARGEST], self._forming[LARGEST:]
             group.sort(key=lambda held: recording.order(held.records[0]))  # each has one, as a rule
             if values := self._numbered(group):
+                sent.note(record.decision for held in self._flight for record in held.records)
                 self._session.send(values, self._told)
         elif self._forming and self._session.is_down:
             self._lost()

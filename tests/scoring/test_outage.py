@@ -128,8 +128,25 @@ def test_nothing_is_lost_or_doubled_under_load(client, server, line):
     assert len(answers) > 50
 
 
-def test_an_answer_given_before_and_again_during_the_outage_is_kept_and_counts_once(client, server, line, committed):
+def test_a_request_that_was_sent_before_the_outage_is_not_decided_anew(client, server, line, committed):
     first = ask(client, "again").json()
+    line.cut()
+    refused = ask(client, "again")
+    assert (refused.status_code, "may have its decision already" in refused.json()["detail"]) == (503, True)
+    assert not journals(server)
+    line.mend()
+    until("the database is met again", lambda: ask(client, "again").status_code == 200)
+    assert ask(client, "again").json() == first
+    assert Decision.objects.count() == 1
+
+
+def test_an_answer_given_by_another_host_and_again_during_the_outage_is_kept_and_counts_once(
+    client, server, line, committed
+):
+    first = ask(client, "again").json()
+    sent = server.home / "journal" / "sent"
+    with sent.open("r+b") as table:
+        table.write(bytes(sent.stat().st_size))  # what this host has sent, another one does not know
     line.cut()
     second = ask(client, "again").json()
     other = ask(client, "again", 1)
