@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import numpy as np
+
 from registry import ledger
 from scoring import commitments
 from scoring.events import Event
@@ -34,6 +36,7 @@ STATEMENT = ledger.beside(
 TAKEN = "scoring_requestkey_pkey"  # the constraint that a request_id violates when a decision has it already
 _FLOAT8 = 701  # PostgreSQL's number of the type
 _ONE_DIMENSION, _NO_NULLS, _FROM_ONE = 1, 0, 1
+_ELEMENT = np.dtype([("length", ">i4"), ("number", ">f8")])
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,6 @@ def _floats(numbers: Sequence[float] | None) -> bytes | None:
     """Return a float8[] as PostgreSQL receives it: dimensions, then the length and the bits of each element."""
     if numbers is None:
         return None
-    head = struct.pack(">5i", _ONE_DIMENSION, _NO_NULLS, _FLOAT8, len(numbers), _FROM_ONE)
-    elements = [part for number in numbers for part in (8, number)]
-    return head + struct.pack(">" + "id" * len(numbers), *elements)
+    elements = np.empty(len(numbers), _ELEMENT)
+    elements["length"], elements["number"] = 8, numbers
+    return struct.pack(">5i", _ONE_DIMENSION, _NO_NULLS, _FLOAT8, len(numbers), _FROM_ONE) + elements.tobytes()

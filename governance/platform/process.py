@@ -33,6 +33,7 @@ class Process:
     console: bool = False  # speaks to the terminal itself instead of into a log
     account: tuple[int, int] | None = None  # (user, group), where it may not be root
     folder: Path = PROJECT
+    nice: int = 0  # how much it gives way to the others when all want the processors
 
 
 class Child:
@@ -57,7 +58,7 @@ class Child:
             group=group,
             extra_groups=None if group is None else [],
             umask=0o077,
-            preexec_fn=_bound_to_us(process.stop),  # the supervisor has one thread, so this is safe
+            preexec_fn=_bound_to_us(process.stop, process.nice),  # the supervisor has one thread, so this is safe
         )
         self.pid = self._popen.pid
         if self._popen.stdout:
@@ -123,11 +124,12 @@ def _log(path: Path) -> BinaryIO:
     return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
 
-def _bound_to_us(number: signal.Signals) -> Callable[[], None]:
-    """Ask Linux to send the signal when the supervisor dies; the guardian does the rest."""
+def _bound_to_us(number: signal.Signals, nice: int) -> Callable[[], None]:
+    """Give way as told; ask Linux to send the signal when the supervisor dies; the guardian does the rest."""
     parent = os.getpid()
 
     def bind() -> None:
+        os.nice(nice)
         if sys.platform == "linux":
             _libc.prctl(_PR_SET_PDEATHSIG, int(number))
             if os.getppid() != parent:

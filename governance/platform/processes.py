@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+from dataclasses import replace
 
 from governance.platform.environment import Surroundings, inherited, shared
 from governance.platform.probes import LOCAL, healthy
@@ -12,6 +13,7 @@ THREADS = "governance.listening.Worker"  # gunicorn's own with threads: portable
 LOOP = "scoring.loop.worker.Worker"  # answers leave with the commit of their group; one process for each core
 WORKERS = "2"
 _OPTIONS = {THREADS: "--threads 8", LOOP: "--threads 4 --keep-alive 75"}
+BEHIND, LOGGING = 10, 5  # how nice they are to whoever answers: what works behind the pages, and who orders the log
 STORY = (
     "DATA",
     "LABEL",
@@ -43,15 +45,15 @@ def servers(told: Surroundings) -> list[Process]:
     sequencer = told.of("sequencer", "sequencer", keys=("log",))
     return [
         _witness(told),
-        Process("sequencer", [sys.executable, "manage.py", "sequence_log"], sequencer),
+        Process("sequencer", [sys.executable, "manage.py", "sequence_log"], sequencer, nice=LOGGING),
         _web("web", told.web_port, told.of("web", "app")),
         _web("scoring", told.scoring_port, told.of("scoring", "scoring"), LOOP),
     ]
 
 
 def helpers(told: Surroundings) -> list[Process]:
-    """Return what works behind the pages; nobody waits for these to be ready."""
-    return [
+    """Return what works behind the pages and gives way to it; nobody waits for these to be ready."""
+    found = [
         _worker("worker", "default", told.of("worker", "app")),
         _worker("intake", "intake", told.of("intake", "app")),
         _worker("checks", "checks", told.of("checks", "app")),
@@ -64,6 +66,7 @@ def helpers(told: Surroundings) -> list[Process]:
         _beat(told),
         tracking(told),
     ]
+    return [replace(process, nice=BEHIND) for process in found]
 
 
 def tracking(told: Surroundings) -> Process:

@@ -7,6 +7,7 @@ others; everything else is answered by a few threads.
 import gc
 import os
 import socket
+import sys
 import time
 from contextlib import suppress
 from functools import partial
@@ -35,6 +36,9 @@ QUEUE = 64  # requests that wait for one of them
 START = 10.0  # seconds in which a new process takes no connections until it is ready; then it says that it is not
 LINGER = 1.0  # seconds for which kept-alive connections are served after TERM, so that no request crosses its end
 _TURN = 0.5  # seconds after which the loop looks after what has no event
+# Seconds for which a thread beside the loop keeps the interpreter when the loop wants it: with Python's 5 ms, each of
+# the loop's calls to the kernel could cost an answer those, which the watcher's rounds made of the slowest of a hundred.
+_SWITCH = 0.0002
 _BUSY = "As many requests of this kind as may are being answered. Send the same again in a moment."
 
 
@@ -52,6 +56,7 @@ class Worker(Base):  # type: ignore[misc]
         threads = self.cfg.threads if self.cfg.threads > 1 else THREADS
         gc.collect()
         gc.freeze()  # what was loaded stays: to look through it again and again would hold up answers
+        sys.setswitchinterval(_SWITCH)
         self._asides = Asides(threads, QUEUE, self.PIPE[1])
         self._connections: set[Connection] = set()
         self._accepts = False
