@@ -37,7 +37,7 @@ START = 10.0  # seconds in which a new process takes no connections until it is 
 LINGER = 1.0  # seconds for which kept-alive connections are served after TERM, so that no request crosses its end
 _TURN = 0.5  # seconds after which the loop looks after what has no event
 # Seconds for which a thread beside the loop keeps the interpreter when the loop wants it: with Python's 5 ms, each of
-# the loop's calls to the kernel could cost an answer those, which the watcher's rounds made of the slowest of a hundred.
+# the loop's calls to the kernel could cost an answer those, in each round of the watcher.
 _SWITCH = 0.0002
 _BUSY = "As many requests of this kind as may are being answered. Send the same again in a moment."
 
