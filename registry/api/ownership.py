@@ -19,6 +19,9 @@ from registry.refusals import Invalid, NotAllowed, Unavailable
 
 _RUN, _MODEL = re.compile(r"[0-9a-f]{32}"), re.compile(r"m-[\w-]+")
 _API = "/api/2.0/mlflow"
+_MOST_OWNERS = 10_000  # runs whose owner is remembered
+
+_owners: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -99,9 +102,21 @@ def _model(tracking: httpx.Client, model_id: str) -> tuple[_Place, str] | None:
         return None
     info = found["model"]["info"]
     source = info.get("source_run_id")
-    run = _run(tracking, source) if source else None
     pending = info["status"] in (1, "LOGGED_MODEL_PENDING")
-    return _Place(f"Model {model_id}", run[0].owner if run else "", open=pending), info["artifact_uri"]
+    return _Place(f"Model {model_id}", _owner(tracking, source) if source else "", open=pending), info["artifact_uri"]
+
+
+def _owner(tracking: httpx.Client, run_id: str) -> str:
+    """Return whose run it is, empty when it is unknown. Who created a run never changes: it is asked once."""
+    if owner := _owners.get(run_id):
+        return owner
+    run = _run(tracking, run_id)
+    owner = run[0].owner if run else ""
+    if owner:
+        if len(_owners) >= _MOST_OWNERS:
+            _owners.clear()
+        _owners[run_id] = owner
+    return owner
 
 
 def _exists(tracking: httpx.Client, parts: list[str]) -> bool:
