@@ -19,7 +19,7 @@ _KINDS = {
     "string": "category",
     "datetime": "date",
 }
-FLAVOURS = ("lightgbm", "xgboost", "sklearn")
+FLAVOURS = ("lightgbm", "xgboost", "sklearn", "onnx")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,9 @@ def _describe(document: dict[str, Any], names: Collection[str], tail: Callable[[
     file = _text(details.get("data") or details.get("pickled_model"))
     schema, reason = _schema(document, tail(file) if flavour == "lightgbm" and file in names else b"")
     if flavour == "pyfunc":
-        reason = f"its flavours ({', '.join(flavours)}) have no native runtime; log LightGBM, XGBoost or scikit-learn"
+        reason = (
+            f"its flavours ({', '.join(flavours)}) have no native runtime; log LightGBM, XGBoost, scikit-learn or ONNX"
+        )
     elif file not in names:
         reason = f"the {flavour} model file {file!r} is not among its files"
     elif flavour in ("lightgbm", "xgboost") and file.endswith((".skops", ".pkl")):

@@ -224,9 +224,10 @@ def model_of(version: ModelVersion) -> runtimes.Runtime:
 
 def _warmed(serving: Serving) -> Serving:
     """Answer a row before the first request does: whatever compiles or allocates at first, has done so then."""
+    runtime, row = serving.runtime, np.zeros((1, len(serving.schema.columns)))
     with suppress(Exception):  # a model that copes with no such row is one that answers by its fallback
         for _ in range(3):
-            serving.runtime.explain(np.zeros((1, len(serving.schema.columns))))  # type: ignore[union-attr]
+            runtime.explain(row) if runtime.explains_inline else runtime.score(row)  # type: ignore[union-attr]
     return serving
 
 

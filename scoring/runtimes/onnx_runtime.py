@@ -55,7 +55,10 @@ def load(data: bytes, features: int, *, library: bool) -> Graph:
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own classes derive from Exception, one by one
-        raise Invalid(f"The ONNX file cannot be read ({type(error).__name__}).") from error
+        raise Invalid(
+            f"The ONNX file cannot be read ({type(error).__name__}). If its weights lie in a file beside it, log it "
+            "with save_as_external_data=False."
+        ) from error
     inputs = session.get_inputs()
     if len(inputs) != 1 or inputs[0].type not in _TYPES or len(inputs[0].shape) != 2:
         raise Invalid("An ONNX model is served if it takes one matrix of numbers: a row a case, a column a feature.")

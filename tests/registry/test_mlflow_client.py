@@ -14,18 +14,20 @@ import httpx
 import lightgbm
 import mlflow
 import numpy as np
+import onnx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from django.core.files.storage import storages
 from django.utils import timezone
 from mlflow.exceptions import MlflowException
+from mlflow.models import infer_signature
 from sklearn.linear_model import LogisticRegression
 
 from governance.demo.clients import until
 from registry import artifacts
 from registry import people as registry_people
-from tests import builders
+from tests import builders, graphs
 from tests.logged import LABELS, ROWS, log_booster, read, register
 
 
@@ -167,6 +169,19 @@ def test_a_scikit_learn_model_is_loaded_by_alias(ada_client, name):
     ada_client.set_registered_model_alias(name, "candidate", "1")
     loaded = mlflow.sklearn.load_model(f"models:/{name}@candidate")
     assert np.array_equal(loaded.predict_proba(ROWS), model.predict_proba(ROWS))
+
+
+def test_an_onnx_graph_is_a_version_that_can_be_served(platform, ada_client, name):
+    with mlflow.start_run():
+        mlflow.onnx.log_model(
+            onnx.load_from_string(graphs.logistic(features=3)),
+            name="model",
+            signature=infer_signature(ROWS, LABELS),
+            registered_model_name=name,
+        )
+    kept = read(platform, f"/api/v1/models/{name}/versions/1")
+    assert (kept["flavour"], kept["unservable"]) == ("onnx", "")
+    assert [column["name"] for column in kept["schema"]] == list(ROWS)
 
 
 @pytest.mark.parametrize("elsewhere", ["sqlite:///{}/other.db", "https://tracking.example"])

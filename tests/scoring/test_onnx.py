@@ -1,38 +1,14 @@
 """A model in ONNX: scored by ONNX Runtime, one row as among many, and explained afterwards, additively."""
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
 from registry.refusals import Invalid, Unavailable
 from scoring import runtimes
 from scoring.runtimes import proof
+from tests.graphs import WEIGHTS, logistic
 
-WEIGHTS = np.array([0.5, -1.25, 2.0, 0.0], np.float32)
 ROWS = np.random.default_rng(4).normal(size=(60, 4))
-
-
-def a_graph(outputs=1, features=4):
-    """Logistic regression; with two outputs it says the classes too, as numbers like the probabilities."""
-    nodes = [
-        helper.make_node("MatMul", ["rows", "weights"], ["margin"]),
-        helper.make_node("Sigmoid", ["margin"], ["probability"]),
-        helper.make_node("Round", ["probability"], ["class"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "logistic",
-        [helper.make_tensor_value_info("rows", TensorProto.FLOAT, [None, features])],
-        [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 1])
-            for name in ("probability", "class")[:outputs]
-        ],
-        [helper.make_tensor("weights", TensorProto.FLOAT, [4, 1], WEIGHTS)],
-    )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    onnx.checker.check_model(made)
-    return made.SerializeToString()
 
 
 def loaded(data):
@@ -40,14 +16,14 @@ def loaded(data):
 
 
 def test_scores_are_the_graphs_own_and_a_row_has_the_same_bits_alone():
-    runtime = loaded(a_graph())
+    runtime = loaded(logistic())
     scored = runtime.score(ROWS)
     assert np.allclose(scored.score, 1 / (1 + np.exp(-ROWS @ WEIGHTS)), atol=1e-6)
     assert [float(runtime.score(row[None]).score[0]) for row in ROWS] == scored.score.tolist()
 
 
 def test_it_is_not_explained_inside_a_request_but_afterwards_and_then_it_adds_up():
-    runtime = loaded(a_graph())
+    runtime = loaded(logistic())
     assert not runtime.explains_inline
     with pytest.raises(Unavailable, match="made afterwards"):
         runtime.explain(ROWS[:1])
@@ -62,6 +38,6 @@ def test_what_cannot_be_served_says_why():
     with pytest.raises(Invalid, match="cannot be read"):
         loaded(b"not a graph")
     with pytest.raises(Invalid, match="one output holds the probabilities"):
-        loaded(a_graph(outputs=2))
+        loaded(logistic(outputs=2))
     with pytest.raises(Invalid, match="takes 4 features, its schema has 5"):
-        runtimes.load("onnx", {"m": a_graph()}, "m", 5)
+        runtimes.load("onnx", {"m": logistic()}, "m", 5)
