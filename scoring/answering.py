@@ -107,9 +107,8 @@ def band_of(package: Package, score: float) -> dict[str, Any]:
 def fallback(package: Package, why: str, features: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is answered when no score can be given: the band that the package's signers chose for such features.
 
-    `rule` says which of the package's rules decided, from 1 on, if any did.
+    `rule` says which of the package's rules decided, from 1 on, if any did; else `points` what its scorecard came to.
     """
-    rule, name = fallbacks.decides(package.fallback, features), fallbacks.band(package.fallback, features)
+    name, by = fallbacks.answers(package.fallback, features)
     band = next(band for band in package.bands if band["name"] == name)
-    said = {"score": None, "band": band["name"], "action": band["action"], "reasons": [], "fallback": why}
-    return {**said, "rule": rule} if rule else said
+    return {"score": None, "band": band["name"], "action": band["action"], "reasons": [], "fallback": why, **by}

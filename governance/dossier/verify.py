@@ -750,12 +750,9 @@ def check_answer(world, what, package, version):
     answer = parse(world.files[what], what)
     if "fallback" in answer:
         sent = parse(world.files["decision/inputs.json"], "decision/inputs.json")["features"]
-        rules = package["fallback"].get("rules", [])
-        holding = [place for place, rule in enumerate(rules) if holds(rule, sent.get(rule["feature"]))][:1]
-        name = [*(rules[place] for place in holding), package["fallback"]][0]["band"]
+        name, by = falls_back(package["fallback"], sent)
         band = [band for band in package["bands"] if band["name"] == name][0]
-        signed = {"score": None, "reasons": [], "band": band["name"], "action": band["action"]}
-        signed.update(("rule", place + 1) for place in holding)
+        signed = {"score": None, "reasons": [], "band": band["name"], "action": band["action"], **by}
         same = dict(signed, fallback=answer["fallback"]) == answer
         demand(same, what, "the answer is not the fallback of its package")
         return
@@ -815,6 +812,18 @@ def principal(reasons, names, values):
     now = [dict(reason, code=said["code"]) for _, _, said, reason in found[:4]]
     before = [dict(reason, code=said["code"], text=said["text"]) for _, _, said, reason in found[:4]]
     return now, before
+
+
+def falls_back(fallback, sent):
+    """Return the band of a fallback for features as they were sent, and what decided: a rule, or a scorecard's sum."""
+    for place, rule in enumerate(fallback.get("rules", []), start=1):
+        if holds(rule, sent.get(rule["feature"])):
+            return rule["band"], {"rule": place}
+    if "scorecard" not in fallback:
+        return fallback["band"], {}
+    items, steps = fallback["scorecard"]["items"], fallback["scorecard"]["bands"]
+    points = math.fsum(item["points"] for item in items if holds(item, sent.get(item["feature"])))
+    return [fallback["band"], *(step["band"] for step in steps if points >= step["from"])][-1], {"points": points}
 
 
 def holds(rule, value):

@@ -230,13 +230,13 @@ RULES = [
 ]
 
 
-def a_champion_with_rules(people, rules):
+def a_champion_with(people, **fallback):
     version = builders.a_checked_version(people.ada)
     request = approvals.request(
         version=version,
         bands=builders.BANDS,
         reason="It finds more fraud.",
-        fallback={"band": "review", "rules": rules},
+        fallback={"band": "review", **fallback},
         by=people.ada,
         now=builders.now(),
     )
@@ -253,7 +253,7 @@ def test_rules_that_were_signed_decide_by_the_features_when_no_score_can_be_give
         {"feature": "amount", "is": "above", "value": features["amount"], "band": "allow"},
         {"feature": "channel", "is": "equal", "value": features["channel"], "band": "block"},
     ]
-    version = a_champion_with_rules(committed, rules)
+    version = a_champion_with(committed, rules=rules)
     decision = a_fallback(committed, version)
     said = decisions.answer_of(decision)
     assert (said["band"], said["action"], said["rule"]) == ("block", "decline", 2)
@@ -262,6 +262,73 @@ def test_rules_that_were_signed_decide_by_the_features_when_no_score_can_be_give
     assert verify.verify(issue.archive(issued))["deployments"] == 1
     client.force_login(committed.clara)
     assert "by its rule 2" in client.get(reverse("decision", args=[decision.id])).content.decode()
+
+
+CARD = {
+    "items": [
+        {"feature": "amount", "is": "above", "value": 100.0, "points": 0.1},
+        {"feature": "amount", "is": "above", "value": 1000.0, "points": 0.2},
+        {"feature": "channel", "is": "equal", "value": "web", "points": -2},
+        {"feature": "amount", "is": "missing", "points": 1},
+    ],
+    "bands": [{"from": 0.3, "band": "review"}, {"from": 1, "band": "block"}],
+}
+
+
+def test_a_signed_scorecard_decides_when_no_score_can_be_given(committed, client):
+    features = builders.features()
+    item = {"feature": "amount", "is": "above", "value": features["amount"] - 1, "points": 1.5}
+    version = a_champion_with(committed, scorecard={"items": [item], "bands": [{"from": 1.5, "band": "block"}]})
+    decision = a_fallback(committed, version)
+    said = decisions.answer_of(decision)
+    assert (said["band"], said["points"], said["score"], "rule" in said) == ("block", 1.5, None, False)
+    issued = issue.for_decision(decision=decision, by=committed.clara, now=builders.now())
+    builders.sequence()
+    assert verify.verify(issue.archive(issued))["deployments"] == 1
+    client.force_login(committed.clara)
+    assert "by 1.5 points of its scorecard" in client.get(reverse("decision", args=[decision.id])).content.decode()
+    assert "from 1.5 points “block”" in client.get(reverse("version", args=["fraud", 1])).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("features", "band", "by"),
+    [
+        ({"amount": 50.0, "channel": "app"}, "allow", {"points": 0.0}),
+        ({"amount": 2000.0, "channel": "app"}, "review", {"points": 0.30000000000000004}),
+        ({"amount": 2000.0, "channel": "web"}, "allow", {"points": -1.7}),
+        ({"channel": "app"}, "block", {"points": 1.0}),
+    ],
+)
+def test_the_last_band_that_the_points_reach_is_answered(features, band, by):
+    fallback = {"band": "allow", "scorecard": CARD}
+    assert fallbacks.answers(fallback, features) == (band, by) == verify.falls_back(fallback, features)
+    rules = [{"feature": "channel", "is": "equal", "value": "web", "band": "block"}]
+    decided = features["channel"] == "web"
+    assert fallbacks.answers({**fallback, "rules": rules}, features) == (
+        ("block", {"rule": 1}) if decided else (band, by)
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"items": []},
+        {"items": [{"feature": "amount", "is": "above", "value": 1.0, "points": float("nan")}]},
+        {"items": [{"feature": "amount", "is": "above", "value": 1.0, "points": True}]},
+        {"items": [{"feature": "amount", "is": "above", "value": 1.0, "band": "block"}]},
+        {"items": [{"feature": "colour", "is": "missing", "points": 1}]},
+        {"bands": []},
+        {"bands": [{"from": 1, "band": "review"}, {"from": 1, "band": "block"}]},
+        {"bands": [{"from": 1, "band": "nothing"}]},
+        {"more": 1},
+    ],
+)
+def test_a_scorecard_that_cannot_be_added_up_is_refused(change):
+    schema, bands = builders.trained().schema, ["allow", "review", "block"]
+    sound = {"items": CARD["items"][:3], "bands": CARD["bands"]}
+    assert fallbacks.checked({"band": "review", "scorecard": sound}, bands, schema)["scorecard"] == sound
+    with pytest.raises(Invalid):
+        fallbacks.checked({"band": "review", "scorecard": {**sound, **change}}, bands, schema)
 
 
 @pytest.mark.parametrize(
@@ -276,9 +343,8 @@ def test_rules_that_were_signed_decide_by_the_features_when_no_score_can_be_give
 )
 def test_the_first_rule_that_holds_decides(features, band, rule):
     fallback = {"band": "review", "rules": RULES}
-    assert (fallbacks.band(fallback, features), fallbacks.decides(fallback, features)) == (band, rule)
-    place = [n for n, one in enumerate(RULES, start=1) if verify.holds(one, features.get(one["feature"]))][:1]
-    assert place == ([rule] if rule else [])
+    by = {"rule": rule} if rule else {}
+    assert fallbacks.answers(fallback, features) == (band, by) == verify.falls_back(fallback, features)
 
 
 @pytest.mark.parametrize(
