@@ -10,6 +10,7 @@ that was written, and a crash of the machine ends the clients' connections too.
 """
 
 import hashlib
+import logging
 import mmap
 import os
 from collections.abc import Iterable
@@ -22,6 +23,8 @@ from scoring.models import Decision
 
 SLOTS, WIDTH = 1 << 18, 16  # 4 MiB
 MODE, FOLDER_MODE = 0o640, 0o750  # as the journal's, beside which it lies
+
+log = logging.getLogger(__name__)
 
 
 def note(decisions: Iterable[Decision]) -> None:
@@ -52,10 +55,19 @@ def _slot(decision: Decision) -> tuple[int, bytes]:
 
 @cache
 def _table(folder: Path) -> mmap.mmap:
+    """Return the host's table; where the disk has no place for it, one that this process keeps to itself."""
+    try:
+        return _mapped(folder)
+    except OSError as error:
+        log.warning("%s cannot be kept (%s): a killed worker's requests are not known here", folder / "sent", error)
+        return mmap.mmap(-1, SLOTS * WIDTH)
+
+
+def _mapped(folder: Path) -> mmap.mmap:
     folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     descriptor = os.open(folder / "sent", os.O_RDWR | os.O_CREAT, MODE)
     try:
-        os.truncate(descriptor, SLOTS * WIDTH)
+        os.posix_fallocate(descriptor, 0, SLOTS * WIDTH)  # now, or a full disk would kill who writes to it later
         return mmap.mmap(descriptor, SLOTS * WIDTH)
     finally:
         os.close(descriptor)

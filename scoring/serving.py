@@ -226,8 +226,9 @@ def _warmed(serving: Serving) -> Serving:
     """Answer a row before the first request does: whatever compiles or allocates at first, has done so then."""
     runtime, row = serving.runtime, np.zeros((1, len(serving.schema.columns)))
     with suppress(Exception):  # a model that copes with no such row is one that answers by its fallback
+        ask = runtime.explain if runtime.explains_inline else runtime.score  # type: ignore[union-attr]
         for _ in range(3):
-            runtime.explain(row) if runtime.explains_inline else runtime.score(row)  # type: ignore[union-attr]
+            ask(row)
     return serving
 
 

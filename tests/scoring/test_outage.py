@@ -15,6 +15,7 @@ from governance.platform.processes import LOOP, THREADS
 from monitoring import watching
 from registry import ledger
 from registry.models import LedgerEntry
+from scoring import sent
 from scoring.models import Decision, Drain, Repetition
 from tests import builders, outage
 
@@ -138,6 +139,16 @@ def test_a_request_that_was_sent_before_the_outage_is_not_decided_anew(client, s
     until("the database is met again", lambda: ask(client, "again").status_code == 200)
     assert ask(client, "again").json() == first
     assert Decision.objects.count() == 1
+
+
+def test_without_a_place_on_the_disk_what_was_sent_is_known_to_the_process_alone(people, tmp_path, settings):
+    settings.HOME = tmp_path / "file"
+    settings.HOME.write_bytes(b"")
+    builders.a_champion(people)
+    first, second = (builders.a_decision(people, place, request_id=name) for place, name in enumerate(("one", "two")))
+    assert not sent.otherwise(first)
+    first.id = second.id
+    assert sent.otherwise(first)
 
 
 def test_an_answer_given_by_another_host_and_again_during_the_outage_is_kept_and_counts_once(
